@@ -1,0 +1,1 @@
+../roles/memory_leak/files/workload.py

@@ -1,0 +1,99 @@
+"""Action plugin: setup, reset, cleanup or status of the memory leak on one host, in one round trip.
+
+It validates the role's variables here, sends one Python program over stdin to the host's own interpreter in a single
+command of the connection, and reads one JSON result back. Nothing is written to the host but what the operation asks for.
+`ansible-doc -M roles/memory_leak/library memory_leak` shows its options and what it returns.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible import constants
+from ansible.plugins.action import ActionBase
+
+ROLE = Path(__file__).resolve().parent.parent
+
+
+def _load(name: str) -> Any:
+    """Import a module of the role's `controller` directory, which Ansible itself would not find."""
+    full_name = f"memory_leak_role_{name}"
+    if full_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full_name, ROLE / "controller" / f"{name}.py")
+        assert spec and spec.loader
+        module = sys.modules[full_name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[full_name]
+
+
+class ActionModule(ActionBase):
+    """Carries one operation of the role out on one host."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the host's result record, `failed` with a message where the operation did not succeed."""
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        validation, payload = _load("validation"), _load("payload")
+        arguments = dict(self._task.args)
+        operation = arguments.pop("operation", None)
+        if operation not in ("setup", "reset", "cleanup", "status"):
+            return _refused(f"operation is {operation!r}: it must be setup, reset, cleanup or status")
+        spec = validation.argument_spec(ROLE)
+        values = {f"{validation.PREFIX}{name}": value for name, value in arguments.items()}
+        errors = validation.unknown_variables([*task_vars, *values], spec)
+        definition, bad_values = validation.definition(spec, {k: v for k, v in values.items() if k in spec})
+        if errors or bad_values:
+            return _refused("; ".join([*errors, *bad_values]))
+        request = {
+            "operation": operation,
+            "check": self._task.check_mode,
+            "definition": definition,
+            "source": (ROLE / "files" / "workload.py").read_text(),
+        }
+        return self._ask_host(payload, request, task_vars)
+
+    def _ask_host(self, payload: Any, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if not self._connection.has_pipelining:
+            return _failed(f"the connection plugin {self._connection.transport} can't send data to a command: use ssh or local")
+        python = _interpreter(task_vars)
+        # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
+        answer = self._low_level_execute_command(
+            f"{python} -I -S -", in_data=payload.program(ROLE, request), sudoable=True
+        )
+        result = payload.result(answer["stdout"])
+        if result is None:
+            said = (answer["stderr"] or answer["stdout"]).strip()
+            return _failed(f"{python} gave no result on this host (status {answer['rc']}): {said}")
+        before, after = result.pop("before"), result.pop("after")
+        if self._task.diff:
+            result["diff"] = {"before": _as_text(before), "after": _as_text(after)}
+        result["msg"] = result.pop("message")
+        if not result["warnings"]:
+            del result["warnings"]
+        return dict(result)
+
+
+def _interpreter(task_vars: dict[str, Any]) -> str:
+    """Return the host's Python for the host program: the one set in the inventory or ansible.cfg, never a discovered one."""
+    python = str(task_vars.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON"))
+    return python if python.startswith("/") else "/usr/bin/python3"
+
+
+def _as_text(definition: dict[str, Any] | None) -> str:
+    return yaml.safe_dump(definition) if definition else ""
+
+
+def _refused(message: str) -> dict[str, Any]:
+    return {"failed": True, "changed": False, "outcome": "refused", "changes": [], "msg": message}
+
+
+def _failed(message: str) -> dict[str, Any]:
+    return {"failed": True, "changed": False, "outcome": "failed", "changes": [], "msg": message}

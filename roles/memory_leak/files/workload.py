@@ -1,0 +1,133 @@
+"""Session cache service.
+
+Clients present a session token with every request. The service looks the token up in its in-memory cache, seals a fresh
+session state and hands out a new token for it, so that no token is ever used twice.
+
+Usage: python3 workload.py [--ingest-mib-per-min RATE]
+
+RATE is the volume of session state that the clients send, in MiB per minute (0.2 to 6000, default 30). The request
+rate is fixed; the size of a session follows from both. One status line goes to stdout every 10 s. SIGTERM and SIGINT end
+the service with status 0; a bad argument ends it with status 2.
+"""
+
+import argparse
+import math
+import os
+import signal
+import time
+
+REQUESTS_PER_SECOND = 10
+CLIENTS = 50
+STATUS_INTERVAL_S = 10
+MIN_INGEST_RATE = 0.2
+MAX_INGEST_RATE = 6000
+MAX_BACKLOG_S = 5  # requests older than this have been given up by their clients
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+# What the interpreter adds to the state of a session: object headers, the token and the slot in the cache.
+SESSION_OVERHEAD_BYTES = 160
+
+class SessionCache:
+    """Session state by token, with counts of hits and misses."""
+
+    def __init__(self):
+        self._sessions = {}
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self):
+        return len(self._sessions)
+
+    def get(self, token):
+        """Return the state stored for a token, or None."""
+        state = self._sessions.get(token)
+        if state is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return state
+
+    def put(self, state):
+        """Store a state under a new token and return the token."""
+        token = os.urandom(16).hex()
+        self._sessions[token] = state
+        return token
+
+
+class Service:
+    """Serves the clients in turn, at a fixed request rate, until it is told to stop."""
+
+    def __init__(self, session_bytes):
+        self.cache = SessionCache()
+        self.requests = 0
+        self._session_bytes = session_bytes
+        self._tokens = [None] * CLIENTS
+
+    def handle_request(self):
+        """Serve one request: look the client's session up and renew it."""
+        client = self.requests % CLIENTS
+        self.cache.get(self._tokens[client])
+        self._tokens[client] = self.cache.put(os.urandom(self._session_bytes))
+        self.requests += 1
+
+    def run(self):
+        """Serve until SIGTERM or SIGINT, which must be blocked in this thread."""
+        interval = 1 / REQUESTS_PER_SECOND
+        next_request = last_status = next_status = time.monotonic()
+        last_requests = 0
+        stopping = None
+        while not stopping:
+            now = time.monotonic()
+            if now >= next_status:
+                self.log_status(last_requests, now - last_status)
+                last_status, last_requests = now, self.requests
+                next_status = now + STATUS_INTERVAL_S
+            if now >= next_request:
+                self.handle_request()
+                next_request = max(next_request + interval, now - MAX_BACKLOG_S)
+            stopping = signal.sigtimedwait(STOP_SIGNALS, max(0, next_request - time.monotonic()))
+        self.log_status(last_requests, time.monotonic() - last_status)
+        log(f"stopped by {signal.Signals(stopping.si_signo).name}")
+
+    def log_status(self, last_requests, elapsed_s):
+        """Log the counters, and the request rate since the status line before."""
+        rate = (self.requests - last_requests) / elapsed_s if elapsed_s > 0 else 0
+        log(
+            f"requests={self.requests} requests_per_second={rate:.1f} cache_entries={len(self.cache)} "
+            f"hits={self.cache.hits} misses={self.cache.misses}"
+        )
+
+
+def log(message):
+    """Write one line to stdout at once, with the local time and its offset from UTC."""
+    print(time.strftime("%Y-%m-%dT%H:%M:%S%z"), message, flush=True)
+
+
+def ingest_rate(text):
+    """Parse an ingest rate in MiB per minute."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not MIN_INGEST_RATE <= rate <= MAX_INGEST_RATE:
+        raise argparse.ArgumentTypeError(f"must be a number from {MIN_INGEST_RATE} to {MAX_INGEST_RATE}, not {text!r}")
+    return rate
+
+
+def main():
+    """Run the service from the command line."""
+    parser = argparse.ArgumentParser(description="Session cache service.")
+    parser.add_argument(
+        "--ingest-mib-per-min",
+        type=ingest_rate,
+        default=30,
+        metavar="RATE",
+        help="session state that the clients send, in MiB per minute (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    session_bytes = arguments.ingest_mib_per_min * 1024 * 1024 / 60 / REQUESTS_PER_SECOND
+    Service(round(session_bytes) - SESSION_OVERHEAD_BYTES).run()
+
+
+if __name__ == "__main__":
+    main()

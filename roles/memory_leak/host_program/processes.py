@@ -1,0 +1,128 @@
+"""Processes that run the workload, found and measured in /proc, and ended without hitting another one."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+DEFAULT_RATE_MIB_PER_MIN = 30.0  # the workload's own
+OPTIONS_WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the arguments of a process. Raises OSError if it has ended."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return [os.fsdecode(part) for part in file.read().split(b"\0")[:-1]]
+
+
+def ingest_rate(pid: int) -> float:
+    """Return the rate, in MiB per minute, that a process of the workload was started with."""
+    try:
+        arguments = command_line(pid)
+        return float(arguments[arguments.index("--ingest-mib-per-min") + 1])
+    except (OSError, ValueError, IndexError):
+        return DEFAULT_RATE_MIB_PER_MIN
+
+
+def script_argument(command: list[str]) -> str | None:
+    """Return the script of a Python command line, or None where there is none (`-c`, `-m`, an interactive one)."""
+    arguments = iter(command[1:])
+    for argument in arguments:
+        if argument in OPTIONS_WITH_VALUE:
+            next(arguments, None)
+        elif argument.startswith("-"):
+            if not argument.startswith("--") and argument[-1] in "cm":
+                return None
+        else:
+            return argument
+    return None
+
+
+def runs_script(pid: int, script: str) -> bool:
+    """Tell whether a process is a Python in our PID namespace that runs the script at this path."""
+    directory = f"/proc/{pid}"
+    try:
+        # A host's containers show up in its /proc too; what runs in them is not ours.
+        if os.readlink(f"{directory}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+            return False
+        if not os.path.basename(os.readlink(f"{directory}/exe")).startswith("python"):
+            return False
+        argument = script_argument(command_line(pid))
+        if argument is None:
+            return False
+        working_directory = os.readlink(f"{directory}/cwd")
+    except OSError:  # it has ended, or is a kernel thread
+        return False
+    return os.path.realpath(os.path.join(working_directory, argument)) == os.path.realpath(script)
+
+
+def find(script: str) -> list[int]:
+    """Return the PIDs of the processes that run the script at this path, oldest first."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and runs_script(int(name), script))
+
+
+def measure(pid: int) -> dict | None:
+    """Return `rss_bytes`, `uptime_s` and `started_at` (ISO 8601, UTC) of a process, or None if it has ended."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        with open(f"/proc/{pid}/stat") as file:
+            start_ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime") as file:
+            since_boot_s = float(file.read().split()[0])
+        rss_kib = int(fields["VmRSS"].split()[0])
+    except (OSError, KeyError):  # gone, or a zombie without memory
+        return None
+    uptime_s = max(0.0, since_boot_s - start_ticks / os.sysconf("SC_CLK_TCK"))
+    return {
+        "rss_bytes": rss_kib * 1024,
+        "uptime_s": round(uptime_s, 1),
+        "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - uptime_s)),
+    }
+
+
+def end(script: str, patience_s: float = 5) -> None:
+    """End all processes that run the script: SIGTERM, and SIGKILL to what is left after `patience_s`.
+
+    Raises TimeoutError if one outlives SIGKILL by `patience_s` too (stuck in the kernel, say).
+    """
+    handles = {}
+    for pid in find(script):
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        # The handle is of one process for good: look again, lest the PID changed hands since it was found.
+        if runs_script(pid, script):
+            handles[handle] = pid
+        else:
+            os.close(handle)
+    try:
+        for signals in ((signal.SIGTERM, signal.SIGCONT), (signal.SIGKILL,)):
+            for handle in handles:
+                for number in signals:
+                    _send(handle, number)
+            _wait(handles, patience_s)
+        if handles:
+            raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, handles.values()))}")
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _send(handle: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        pass  # ended in the meantime, which is what we want
+
+
+def _wait(handles: dict[int, int], patience_s: float) -> None:
+    """Wait until the processes end; close and drop the handles of those that have."""
+    deadline = time.monotonic() + patience_s
+    while handles and time.monotonic() < deadline:
+        for handle in select.select(list(handles), [], [], max(0, deadline - time.monotonic()))[0]:
+            os.close(handle)
+            del handles[handle]

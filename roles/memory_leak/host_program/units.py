@@ -1,0 +1,221 @@
+"""The transient systemd unit that the workload runs in: its definition, its state, start and stop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import time
+
+from host_program import paths
+
+TRANSIENT_DIRECTORY = "/run/systemd/transient"
+# An environment variable in every unit of ours. It tells them from other people's under any name, and its value changes
+# with the definition. On the host it reads like the build of an ordinary service.
+MARKER = "SESSION_CACHE_BUILD"
+DESCRIPTION = "Session cache service"
+START_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 10
+FIRST_LINE_TIMEOUT_S = 20
+SHOWN = "Id,LoadState,ActiveState,Result,MainPID,FragmentPath,FreezerState,MemoryMax,MemoryCurrent,ExecMainStatus"
+SECONDS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}
+
+SANDBOX = (
+    "CapabilityBoundingSet=",
+    "DevicePolicy=closed",
+    "IPAddressDeny=any",
+    "KeyringMode=private",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "NoNewPrivileges=yes",
+    "PrivateDevices=yes",
+    "PrivateNetwork=yes",
+    "PrivateTmp=yes",
+    "PrivateUsers=yes",
+    "ProcSubset=pid",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHome=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
+    "ProtectSystem=strict",
+    "RemoveIPC=yes",
+    "RestrictAddressFamilies=AF_UNIX",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    "UMask=0077",
+)
+
+
+def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess:
+    """Run a command, its output captured as text in the C locale."""
+    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env=environment,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def show(names: list[str]) -> dict[str, dict[str, str]]:
+    """Return systemd's properties (those in SHOWN) of units, by name."""
+    shown = run("systemctl", "show", f"--property={SHOWN}", *names)
+    if shown.returncode:
+        raise RuntimeError(f"systemctl show failed: {shown.stderr.strip()}")
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.stdout.split("\n\n")]
+    return {block["Id"]: block for block in blocks if block}
+
+
+def workload_path(definition: dict) -> str:
+    """Return where on the host the workload lies."""
+    return os.path.join(definition["directory"], "workload.py")
+
+
+def ours() -> dict[str, dict]:
+    """Return the definitions of the units of ours, by name, as systemd has them."""
+    found = {}
+    try:
+        names = os.listdir(TRANSIENT_DIRECTORY)
+    except FileNotFoundError:
+        return found
+    for name in names:
+        if name.endswith(".service"):
+            try:
+                with open(os.path.join(TRANSIENT_DIRECTORY, name)) as file:
+                    text = file.read()
+            except (FileNotFoundError, IsADirectoryError):
+                continue
+            if MARKER in text:
+                found[name] = parse(name, text)
+    return found
+
+
+def parse(name: str, text: str) -> dict:
+    """Return the definition behind a unit file of ours. A part that is not there is None."""
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    command = shlex.split(settings.get("ExecStart", ""))
+    python, workload, _option, rate = command if len(command) == 4 else (None, None, None, None)
+    log_file = settings.get("StandardOutput", "").partition("append:")[2]
+    ceiling = settings.get("MemoryMax", "infinity")
+    return {
+        "unit": name,
+        "directory": os.path.dirname(workload) if workload else None,
+        "log_file": log_file or None,
+        "pid_file": settings.get("PIDFile"),
+        "workload_python": python,
+        "rate_mib_per_min": float(rate) if rate else None,
+        "memory_max_bytes": int(ceiling) if ceiling.isdigit() else None,
+        "runtime_max_s": seconds(settings.get("RuntimeMaxSec", "")),
+        "user": settings.get("User", ""),
+        "build": settings.get("Environment", "").strip('"').partition(f"{MARKER}=")[2],
+    }
+
+
+def seconds(span: str) -> int:
+    """Parse a time span as systemd writes it ('1d 2h 30min') into seconds."""
+    total = 0
+    for part in span.split():
+        number = part.rstrip("abcdefghijklmnopqrstuvwxyz")
+        total += int(number) * SECONDS.get(part[len(number) :], 0)
+    return total
+
+
+def properties(definition: dict) -> list[str]:
+    """Return the properties of the unit that a definition describes."""
+    pid_file = definition["pid_file"]
+    # In /tmp anyone may put a link where the PID file goes: a new file is written and moved over it.
+    # systemd removes the file named by PIDFile when the service ends, however it ends.
+    write_pid_file = (
+        f"set -e; umask 022; new=$(mktemp {pid_file}.XXXXXX); trap 'rm -f $new' EXIT; "
+        f"echo $MAINPID >$new; chmod 644 $new; mv -fT $new {pid_file}"
+    )
+    ceiling = definition["memory_max_bytes"]
+    return [
+        "Type=exec",
+        f"User={definition['user']}" if definition["user"] else "DynamicUser=yes",
+        "WorkingDirectory=/",
+        f"StandardOutput=append:{definition['log_file']}",
+        f"StandardError=append:{definition['log_file']}",
+        f"PIDFile={pid_file}",
+        "ExecStartPost=+/bin/sh -c " + shlex.quote(write_pid_file.replace("$", "$$")),
+        f"MemoryMax={'infinity' if ceiling is None else ceiling}",
+        "MemorySwapMax=0",
+        "OOMScoreAdjust=1000",
+        f"RuntimeMaxSec={definition['runtime_max_s']}",
+        f"TimeoutStartSec={START_TIMEOUT_S}",
+        f"TimeoutStopSec={STOP_TIMEOUT_S}",
+        *SANDBOX,
+    ]
+
+
+def build(definition: dict, source: bytes) -> str:
+    """Return a digest of everything that makes up the service: command, properties and source."""
+    parts = [*properties(definition), *command(definition), source.decode()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def command(definition: dict) -> list[str]:
+    """Return the command line of the service."""
+    rate = format(definition["rate_mib_per_min"], "g")
+    return [definition["workload_python"], workload_path(definition), "--ingest-mib-per-min", rate]
+
+
+def start(definition: dict, source: bytes) -> None:
+    """Start the unit and wait until the service has logged its first line. Raises RuntimeError if it does not run."""
+    settings = [*properties(definition), f"Environment={MARKER}={build(definition, source)}"]
+    started = run(
+        "systemd-run",
+        "--quiet",
+        "--no-ask-password",
+        f"--unit={definition['unit']}",
+        f"--description={DESCRIPTION}",
+        *(f"--property={setting}" for setting in settings),
+        "--",
+        *command(definition),
+        timeout_s=START_TIMEOUT_S + 10,
+    )
+    if started.returncode:
+        raise RuntimeError(f"systemd did not start {definition['unit']}: {started.stderr.strip()}")
+    deadline = time.monotonic() + FIRST_LINE_TIMEOUT_S
+    while not os.path.getsize(definition["log_file"]):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{definition['unit']} started but logged nothing in {FIRST_LINE_TIMEOUT_S} s")
+        time.sleep(0.02)
+    state = show([definition["unit"]])[definition["unit"]]
+    if state["ActiveState"] != "active":
+        with open(definition["log_file"], errors="replace") as file:
+            last_line = file.read().rstrip().rpartition("\n")[2]
+        raise RuntimeError(f"{definition['unit']} ended at once: {last_line}")
+
+
+def stop(name: str) -> None:
+    """Stop a unit, wait until its processes are gone, and make systemd forget it. Raises RuntimeError if that fails."""
+    state = show([name])[name]
+    if state["FreezerState"] not in ("running", ""):
+        run("systemctl", "thaw", name)
+    stopped = run("systemctl", "stop", name)
+    state = show([name])[name]
+    if state["ActiveState"] == "failed":
+        run("systemctl", "reset-failed", name)
+        state = show([name])[name]
+    fragment = state["FragmentPath"]
+    if fragment.startswith(TRANSIENT_DIRECTORY) and state["ActiveState"] == "inactive":
+        # Seen in the wild: a dead unit that stays loaded with its fragment, which neither stop nor reset-failed clears.
+        paths.remove(fragment)
+        run("systemctl", "daemon-reload")
+        state = show([name])[name]
+    if state["ActiveState"] not in ("inactive", "failed"):
+        raise RuntimeError(f"systemd did not stop {name}: {stopped.stderr.strip() or state['ActiveState']}")
