@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Ansible inventory of the local lab: its running virtual machines, in the group memory_leak; nothing when it is down.
+
+The lab is the one called "default", or the one named by the environment variable MEMORY_LEAK_LAB. What is read here is
+written by the role `lab`. Standard library only, so that any ansible-core can run it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away machines that only this computer reaches
+
+
+def is_running(machine):
+    """Tell whether the QEMU that belongs to a machine's directory is alive."""
+    try:
+        pid = int((machine / "qemu.pid").read_text())
+        return f"file={machine}/disk.qcow2," in Path(f"/proc/{pid}/cmdline").read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def variables(lab, machine):
+    """Return the connection variables of a machine of the lab."""
+    user = machine["user"]
+    found = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": machine["port"],
+        "ansible_user": user,
+        "ansible_ssh_private_key_file": str(lab / "key"),
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab}/known_hosts -o IdentitiesOnly=yes",
+        "lab_release": machine["release"],
+    }
+    if user != "root":
+        found["ansible_become"] = True
+    if user in SUDO_PASSWORDS:
+        found["ansible_become_password"] = SUDO_PASSWORDS[user]
+    return found
+
+
+def main():
+    """Print the whole inventory, whatever is asked for."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    lab = state / "memory-leak-lab" / os.environ.get("MEMORY_LEAK_LAB", "default")
+    running = [json.loads(file.read_text()) for file in sorted(lab.glob("*/machine.json")) if is_running(file.parent)]
+    hosts = {machine["name"]: variables(lab, machine) for machine in running}
+    print(json.dumps({"memory_leak": {"hosts": list(hosts)}, "_meta": {"hostvars": hosts}}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Action plugin: brings the lab of virtual machines on this computer up or down.
+
+`ansible-doc -M roles/lab/library lab` shows its options and what it returns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+try:
+    from memory_leak_lab.lab import virtual_machines
+    from memory_leak_lab.lab.images import LabError
+except ImportError:
+    virtual_machines = None  # type: ignore[assignment]
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["up", "down"], "required": True},
+    "name": {"type": "str", "required": True},
+    "host_count": {"type": "int"},
+    "releases": {"type": "list", "elements": "str"},
+    "users": {"type": "list", "elements": "str"},
+    "memory_mib": {"type": "int"},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller and needs no connection."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return `changed`, and the names of the machines that were started or stopped as `machines`."""
+        super().run(tmp, task_vars)
+        if virtual_machines is None:
+            return {"failed": True, "msg": "the Python package of this project is not installed: run script/bootstrap"}
+        _checked, arguments = self.validate_argument_spec(
+            argument_spec=ARGUMENTS, required_if=[("state", "up", ("host_count", "releases", "users", "memory_mib"))]
+        )
+        name = arguments["name"]
+        display = Display()
+
+        def report(message: str) -> None:
+            display.display(f"lab {name}: {message}")
+
+        try:
+            if arguments["state"] == "down":
+                names = virtual_machines.down(name)
+            else:
+                names = virtual_machines.up(
+                    name,
+                    arguments["host_count"],
+                    arguments["releases"],
+                    arguments["users"],
+                    arguments["memory_mib"],
+                    report,
+                )
+        except LabError as error:
+            return {"failed": True, "msg": str(error)}
+        return {"changed": bool(names), "machines": names}

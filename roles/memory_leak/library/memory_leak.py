@@ -1,0 +1,137 @@
+"""Documentation of the action plugin `memory_leak`, where ansible-doc looks for it."""
+
+DOCUMENTATION = """
+module: memory_leak
+short_description: Start, restart, remove or report a memory leak on a host
+description:
+  - Runs a small service whose memory grows steadily, as a transient systemd unit with a memory ceiling, an expiry and a sandbox.
+  - An action plugin that costs one round trip per host. It sends one Python program over stdin to the host's python3
+    (3.9 or newer), which C(ansible_python_interpreter) may name, and installs nothing.
+  - The host must run systemd, and the task must run as root there, by O(ignore:become) where needed.
+  - The role C(memory_leak) calls it with the role's variables; each option is the variable of that name with the prefix
+    C(memory_leak_).
+options:
+  operation:
+    description:
+      - V(setup) starts the service, or leaves it undisturbed where it runs as defined.
+      - V(reset) stops and removes what there is and starts a fresh one.
+      - V(cleanup) stops the service, waits until its processes are gone and removes every trace of it.
+      - V(status) reports and changes nothing.
+    type: str
+    choices: [setup, reset, cleanup, status]
+    required: true
+  rate_mib_per_min:
+    description: How fast the memory grows, in MiB per minute, from 0.2 to 6000.
+    type: float
+    required: true
+  memory_max:
+    description: The ceiling at which the kernel's OOM killer ends the service, as a whole number and a unit (M, G, T), from 32M to 1T.
+    type: str
+    required: true
+  runtime_max:
+    description: After this time the host ends the service, as a whole number and a unit (s, min, h, d), from 60s to 7d.
+    type: str
+    required: true
+  user:
+    description: An existing user of the host to run the service as. Empty means a dynamic, unprivileged one.
+    type: str
+    required: true
+  directory:
+    description: The directory for C(workload.py), an absolute path.
+    type: path
+    required: true
+  unit:
+    description: The name of the transient unit, with or without C(.service).
+    type: str
+    required: true
+  log_file:
+    description: The file for stdout and stderr of the service, an absolute path outside O(directory).
+    type: path
+    required: true
+  pid_file:
+    description: The file for the PID of the service, an absolute path outside O(directory).
+    type: path
+    required: true
+  workload_python:
+    description: The Python (3.9 or newer) on the host that runs the service.
+    type: path
+    required: true
+  allow_host_oom:
+    description: V(true) lifts the ceiling, so that the growth ends in an OOM of the whole host.
+    type: bool
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what a real run would do, down to the entries of RV(changes).
+  diff_mode:
+    support: full
+    description: Shows the change of the unit's definition.
+author:
+  - The memory-leak scenario's authors
+"""
+
+EXAMPLES = """
+- name: Start the memory leak
+  ansible.builtin.import_role:
+    name: memory_leak
+    tasks_from: setup
+  vars:
+    memory_leak_rate_mib_per_min: 60
+"""
+
+RETURN = """
+outcome:
+  description:
+    - What is on the host now (in check mode, what would be) - V(absent), V(running), V(stopped), V(oom_killed), V(expired) or
+      V(crashed).
+    - V(refused) where the host was not touched, V(failed) where the operation could not be carried out; RV(msg) says why.
+  returned: always
+  type: str
+  sample: running
+changes:
+  description: What was done, or in check mode would be done, step by step.
+  returned: always
+  type: list
+  elements: str
+  sample: [write /mcp/scenarios/memory-leak/workload.py, start memory-leak.service]
+msg:
+  description: Why the operation was refused or failed, or what there is to know besides.
+  returned: always
+  type: str
+unit:
+  description: The transient unit. Null for a workload that was started by hand.
+  returned: when the host was asked
+  type: str
+  sample: memory-leak.service
+pid:
+  description: The PID of the workload, null if none runs.
+  returned: when the host was asked
+  type: int
+  sample: 1234
+started_at:
+  description: When the workload started, ISO 8601 in UTC by the host's clock, null if none runs.
+  returned: when the host was asked
+  type: str
+  sample: "2026-11-22T08:07:29Z"
+uptime_s:
+  description: For how many seconds the workload has run, null if none runs.
+  returned: when the host was asked
+  type: float
+  sample: 61.5
+rss_bytes:
+  description: The resident memory of the workload, null if none runs.
+  returned: when the host was asked
+  type: int
+  sample: 43253760
+ceiling_bytes:
+  description: The ceiling in force, null without one (started by hand, a host-wide OOM allowed, a kernel that enforces none).
+  returned: when the host was asked
+  type: int
+  sample: 1073741824
+oom_in_s:
+  description: In how many seconds, at its rate, the workload reaches its ceiling, or the end of the host's memory without one.
+  returned: when the host was asked
+  type: int
+  sample: 1963
+"""

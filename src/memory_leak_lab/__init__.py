@@ -1,0 +1,1 @@
+"""Controller-side Python of the memory-leak scenario. Nothing of it is needed on the hosts."""

@@ -1,0 +1,1 @@
+"""Throw-away virtual machines on this computer: `images` builds their disks, `virtual_machines` boots and stops them."""
