@@ -196,8 +196,9 @@ def _credentials(directory: Path, home: Path) -> str:
 
 def _qemu(home: Path, machine: Machine, accelerator: list[str]) -> list[str]:
     command_line = (
-        f"root=/dev/nvme0n1 rootfstype=ext4 rw quiet console=ttyS0 panic=-1 net.ifnames=0 systemd.hostname={machine.name} "
-        "cryptomgr.notests mitigations=off audit=0 lsm="  # self-tests and hardening that only cost an emulated guest time
+        f"root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 panic=-1 net.ifnames=0 systemd.hostname={machine.name} "
+        # Messages on the console, self-tests and hardening only cost an emulated guest time.
+        "loglevel=3 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm="
     )
     return [
         *("qemu-system-x86_64", *accelerator, "-m", str(machine.memory_mib)),

@@ -1,0 +1,61 @@
+"""Fixtures of all Molecule scenarios, and what a failing test shows of the host it failed on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+DIAGNOSES = (
+    "systemctl status --no-pager --full memory-leak.service",
+    "journalctl --no-pager --lines=40",
+    "tail --lines=40 /tmp/memory-leak.log",
+)
+
+Playbook = Callable[..., dict[str, dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
+    """Return a function that runs a playbook of the project as a user would, on the scenario's lab.
+
+    It takes the playbook's name and further arguments of ansible-playbook, and returns the hosts' records by name. A run
+    that does not succeed fails the test.
+    """
+
+    def run(name: str, *arguments: str) -> dict[str, dict[str, Any]]:
+        records_file = tmp_path_factory.mktemp("records") / "records.json"
+        settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "MEMORY_LEAK_RECORDS_FILE": str(records_file)}
+        command = ["ansible-playbook", "-i", "molecule/inventory", name, *arguments]
+        done = subprocess.run(command, cwd=PROJECT, env=os.environ | settings, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return {record["host"]: record for record in json.loads(records_file.read_text())}
+
+    return run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Add the unit's status, the journal and the log to the report of a test that failed."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.failed and host is not None:
+        for command in DIAGNOSES:
+            report.sections.append((command, host.run(command).stdout))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Leave the number of passed tests for molecule/assert_tests_passed.yml, in a file named like the directory of tests."""
+    ephemeral = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
+    if ephemeral and config.args:
+        directory = Path(ephemeral) / "passed"
+        directory.mkdir(parents=True, exist_ok=True)
+        passed = len(terminalreporter.stats.get("passed", []))
+        (directory / Path(config.args[0].split("::")[0]).parent.name).write_text(f"{passed}\n")

@@ -1,0 +1,62 @@
+"""The service met its ceiling: the kernel's OOM killer ended it, nothing else on the host was harmed, and life goes on."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+DEADLINE_S = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def killed(playbook: Any) -> dict[str, Any]:
+    """Wait until status no longer finds the service running, and return its record."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        record: dict[str, Any] = next(iter(playbook("status.yml").values()))
+        if record["outcome"] != "running":
+            return record
+        time.sleep(2)
+    pytest.fail(f"the service still runs after {DEADLINE_S} s: {record}")
+
+
+def test_status_says_oom_killed(killed: dict[str, Any]) -> None:
+    assert (killed["outcome"], killed["unit"], killed["pid"]) == ("oom_killed", "memory-leak.service", None)
+
+
+def test_unit_result_is_oom_kill(host: Any) -> None:
+    shown = host.check_output("systemctl show memory-leak.service --property=ActiveState,Result,ExecMainStatus")
+    assert dict(line.split("=") for line in shown.splitlines()) == {
+        "ActiveState": "failed",
+        "Result": "oom-kill",
+        "ExecMainStatus": "9",
+    }
+
+
+def test_kernel_log_names_the_process_and_the_ceiling(host: Any) -> None:
+    log = host.check_output("dmesg")
+    assert re.search(r"Memory cgroup out of memory: Killed process \d+ \(python3\)", log), log[-3000:]
+    assert re.search(r"constraint=CONSTRAINT_MEMCG.*memory-leak\.service.*task=python3", log), log[-3000:]
+
+
+def test_rest_of_the_host_is_unharmed(host: Any) -> None:
+    log = host.check_output("dmesg")
+    assert len(re.findall(r"Killed process", log)) == 1
+    failed = host.check_output("systemctl list-units --failed --plain --no-legend")
+    assert [line.split()[0] for line in failed.splitlines()] == ["memory-leak.service"]
+    assert host.service("ssh").is_running
+
+
+def test_pid_file_went_with_the_process(host: Any) -> None:
+    assert not host.file("/tmp/memory-leak.pid").exists
+
+
+def test_cleanup_and_a_new_setup_work_straight_after(host: Any, playbook: Any) -> None:
+    name = host.backend.host
+    assert playbook("cleanup.yml")[name]["outcome"] == "absent"
+    record = playbook("setup.yml")[name]
+    assert (record["outcome"], record["changed"]) == ("running", True)
+    assert host.file("/tmp/memory-leak.pid").content_string.strip() == str(record["pid"])
