@@ -33,7 +33,9 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
         records_file = tmp_path_factory.mktemp("records") / "records.json"
         settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "MEMORY_LEAK_RECORDS_FILE": str(records_file)}
         command = ["ansible-playbook", "-i", "molecule/inventory", name, *arguments]
-        done = subprocess.run(command, cwd=PROJECT, env=os.environ | settings, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=PROJECT, env=os.environ | settings, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return {record["host"]: record for record in json.loads(records_file.read_text())}
 

@@ -62,7 +62,9 @@ class ActionModule(ActionBase):
 
     def _ask_host(self, payload: Any, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if not self._connection.has_pipelining:
-            return _failed(f"the connection plugin {self._connection.transport} can't send data to a command: use ssh or local")
+            return _failed(
+                f"the connection plugin {self._connection.transport} can't send data to a command: use ssh or local"
+            )
         python = _interpreter(task_vars)
         # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
         answer = self._low_level_execute_command(

@@ -21,7 +21,8 @@ description:
   - Hosts that could not be reached are reported as C(unreachable).
 options:
   records_file:
-    description: A file to write the records to, as a JSON list with one object per host, sorted by host. Not written by default.
+    description:
+      - A file to write the records to, as a JSON list with one object per host, sorted by host. Not written by default.
     env:
       - name: MEMORY_LEAK_RECORDS_FILE
     ini:
@@ -51,7 +52,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Collect the record of a host where the operation succeeded."""
         self._collect(result)
 
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Collect the record of a host where it was refused or failed."""
         self._collect(result)
 
@@ -59,7 +60,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Collect a host that could not be reached."""
         self._collect(result, "unreachable")
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         """Show the report, and write the records where that is asked for."""
         if not self._records:
             return
@@ -86,7 +87,7 @@ def _parts(result: Any) -> tuple[Any, Any, dict[str, Any]]:
     """Return a result's task, host and fields; ansible-core 2.19 made them public and deprecated the old names."""
     if hasattr(result, "task"):
         return result.task, result.host, result.result
-    return result._task, result._host, result._result  # noqa: SLF001
+    return result._task, result._host, result._result
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:

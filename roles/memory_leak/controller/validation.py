@@ -24,8 +24,37 @@ SIZE_UNITS = {"M": 1024**2, "G": 1024**3, "T": 1024**4}
 TIME_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 SAFE_PATH = re.compile(r"(/[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*)+")
 # Where a workload directory or a log would replace, or sit among, parts of the system.
-SYSTEM_DIRECTORIES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin")
-SHARED_DIRECTORIES = ("/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/lib", "/usr/local", "/var", "/var/lib", "/var/log", "/var/tmp")
+SYSTEM_DIRECTORIES = (
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/sbin",
+)
+SHARED_DIRECTORIES = (
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",  # noqa: S108
+    "/usr",
+    "/usr/lib",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/log",
+    "/var/tmp",  # noqa: S108
+)
 
 
 def argument_spec(role: Path) -> dict[str, dict[str, Any]]:
@@ -112,7 +141,9 @@ def _user(name: str) -> str:
 
 def _unit(name: str) -> str:
     stem = name.removesuffix(".service")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", stem) or re.search(r"\.(socket|timer|slice|scope|target|mount)$", stem):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", stem) or re.search(
+        r"\.(socket|timer|slice|scope|target|mount)$", stem
+    ):
         raise ValueError("a service name of up to 100 letters, digits, '_', '-' and '.', with or without '.service'")
     return f"{stem}.service"
 
@@ -142,7 +173,6 @@ def _file(path: str) -> str:
 
 def _clashes(result: dict[str, Any]) -> list[str]:
     """Return a message for each pair of paths that can't go together."""
-    workload = f"{result['directory']}/workload.py"
     places = {"log_file": result["log_file"], "pid_file": result["pid_file"]}
     messages = []
     if places["log_file"] == places["pid_file"]:
@@ -150,6 +180,6 @@ def _clashes(result: dict[str, Any]) -> list[str]:
     for name, path in places.items():
         if f"{path}/".startswith(f"{result['directory']}/") or f"{result['directory']}/".startswith(f"{path}/"):
             messages.append(
-                f"{PREFIX}{name} is {path!r}: it must be outside {PREFIX}directory, {result['directory']!r}, which holds {workload}"
+                f"{PREFIX}{name} is {path!r}: it must be outside {PREFIX}directory, {result['directory']!r}"
             )
     return messages

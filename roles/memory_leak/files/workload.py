@@ -26,6 +26,7 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # What the interpreter adds to the state of a session: object headers, the token and the slot in the cache.
 SESSION_OVERHEAD_BYTES = 160
 
+
 class SessionCache:
     """Session state by token, with counts of hits and misses."""
 

@@ -7,9 +7,9 @@ workload's text) and `definition`: `unit`, `directory`, `log_file`, `pid_file`, 
 empty user means a dynamic one), `rate_mib_per_min` (float), `memory_max_bytes` (int, or null for no ceiling) and
 `runtime_max_s` (int).
 
-Result: `outcome`, `changed`, `failed`, `message`, `changes` (what was, or in check mode would be, done), `warnings`, `before` and
-`after` (the definitions, for a diff; null where there is none), and of the running workload `pid`, `unit` (null if it
-was started by hand), `started_at`, `uptime_s`, `rss_bytes`, `ceiling_bytes` and `oom_in_s` (null otherwise).
+Result: `outcome`, `changed`, `failed`, `message`, `changes` (what was, or in check mode would be, done), `warnings`,
+`before` and `after` (the definitions, for a diff; null where there is none), and of the running workload `pid`,
+`unit` (null if it was started by hand), `started_at`, `uptime_s`, `rss_bytes`, `ceiling_bytes` and `oom_in_s` (null otherwise).
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from host_program import paths, processes, units
 
 # What the rest of the host keeps when the workload reaches its ceiling.
 MEMORY_RESERVE_BYTES = 128 * 1024**2
-NOT_RUNNING = {"pid": None, "started_at": None, "uptime_s": None, "rss_bytes": None, "ceiling_bytes": None, "oom_in_s": None}
+NOT_RUNNING = {
+    "pid": None,
+    "started_at": None,
+    "uptime_s": None,
+    "rss_bytes": None,
+    "ceiling_bytes": None,
+    "oom_in_s": None,
+}
 
 
 class Refused(Exception):
@@ -214,13 +221,13 @@ def setup(host: Host, request: dict) -> list:
 
 def apply_setup(steps: list, definition: dict) -> None:
     """Carry the steps out; if one fails, leave nothing half started and raise Failed."""
-    try:
-        for description, step in steps:
+    for description, step in steps:
+        try:
             step()
-    except Exception as error:
-        problem = f"could not {description}: {error}"
-        leftovers = apply_cleanup(removal_steps(Host(definition)))
-        raise Failed("; ".join([problem, *leftovers])) from error
+        except Exception as error:
+            problem = f"could not {description}: {error}"
+            leftovers = apply_cleanup(removal_steps(Host(definition)))
+            raise Failed("; ".join([problem, *leftovers])) from error
 
 
 def apply_cleanup(steps: list) -> list[str]:

@@ -7,11 +7,12 @@ import stat
 
 # Directories that stay although they are empty, whoever made them: the standard ones of a Linux system.
 STANDARD_DIRECTORIES = frozenset(
-    ["/"]
-    + [f"/{name}" for name in "bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split()]
-    + [f"/usr/{name}" for name in "bin lib libexec local sbin share src".split()]
-    + [f"/usr/local/{name}" for name in "bin etc lib libexec sbin share src".split()]
-    + [f"/var/{name}" for name in "cache lib local log opt spool tmp".split()]
+    """
+    / /bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /var
+    /usr/bin /usr/lib /usr/libexec /usr/local /usr/sbin /usr/share /usr/src
+    /usr/local/bin /usr/local/etc /usr/local/lib /usr/local/libexec /usr/local/sbin /usr/local/share /usr/local/src
+    /var/cache /var/lib /var/local /var/log /var/opt /var/spool /var/tmp
+    """.split()
 )
 
 

@@ -4,7 +4,8 @@ DOCUMENTATION = """
 module: memory_leak
 short_description: Start, restart, remove or report a memory leak on a host
 description:
-  - Runs a small service whose memory grows steadily, as a transient systemd unit with a memory ceiling, an expiry and a sandbox.
+  - Runs a small service whose memory grows steadily, as a transient systemd unit with a memory ceiling, an expiry and a
+    sandbox.
   - An action plugin that costs one round trip per host. It sends one Python program over stdin to the host's python3
     (3.9 or newer), which C(ansible_python_interpreter) may name, and installs nothing.
   - The host must run systemd, and the task must run as root there, by O(ignore:become) where needed.
@@ -25,7 +26,8 @@ options:
     type: float
     required: true
   memory_max:
-    description: The ceiling at which the kernel's OOM killer ends the service, as a whole number and a unit (M, G, T), from 32M to 1T.
+    description:
+      - The ceiling at which the kernel's OOM killer ends the service, as a whole number and a unit (M, G, T), from 32M to 1T.
     type: str
     required: true
   runtime_max:

@@ -40,7 +40,17 @@ def kvm_works(kernel: Path) -> bool:
 
 def _kernel_starts(kernel: Path) -> bool:
     """Boot the kernel with no root file system and look for its first line on the serial console."""
-    command = ["qemu-system-x86_64", *KVM, "-m", "256", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    command = [
+        "qemu-system-x86_64",
+        *KVM,
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+    ]
     command += ["-kernel", str(kernel), "-append", "console=ttyS0 earlyprintk=serial panic=-1", "-serial", "stdio"]
     guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert guest.stdout

@@ -81,7 +81,9 @@ def up(name: str, count: int, releases: list[str], users: list[str], memory_mib:
         started = [machine for machine in wanted if not any(_same(machine, other) for other in kept)]
         began = time.monotonic()
         if started:
-            report(f"booting {', '.join(machine.name for machine in started)} ({'KVM' if 'kvm' in accelerator else 'emulated'})")
+            report(
+                f"booting {', '.join(machine.name for machine in started)} ({'KVM' if 'kvm' in accelerator else 'emulated'})"
+            )
         for machine in started:
             _start(directory, machine, accelerator)
         with ThreadPoolExecutor(max_workers=max(1, count)) as pool:
@@ -114,7 +116,9 @@ def _check(name: str, count: int, releases: list[str], users: list[str], memory_
         raise LabError(f"lab_name is {name!r}: it must be up to 40 lower-case letters, digits and '-'")
     for variable, values, allowed in (("lab_releases", releases, tuple(images.RELEASES)), ("lab_users", users, USERS)):
         if not values or len(set(values)) < len(values) or set(values) - set(allowed):
-            raise LabError(f"{variable} is {values!r}: it must hold each of {', '.join(allowed)} once at most, and one at least")
+            raise LabError(
+                f"{variable} is {values!r}: it must hold each of {', '.join(allowed)} once at most, and one at least"
+            )
     for variable, value, low, high in (("lab_host_count", count, 1, 20), ("lab_memory_mib", memory_mib, 256, 65536)):
         if not low <= value <= high:
             raise LabError(f"{variable} is {value}: it must be from {low} to {high}")
@@ -128,7 +132,7 @@ def _check(name: str, count: int, releases: list[str], users: list[str], memory_
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(directory.with_suffix(".lock"), "w") as lock:
+    with directory.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         directory.mkdir(mode=0o700, exist_ok=True)
         yield
@@ -166,7 +170,18 @@ def _start(directory: Path, machine: Machine, accelerator: list[str]) -> None:
     home = directory / machine.name
     home.mkdir(exist_ok=True)
     images.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine.name, "-f", str(home / "host_key"))
-    images.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", f"{machine.image}/disk.img", str(home / "disk.qcow2"))
+    images.run(
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "raw",
+        "-b",
+        f"{machine.image}/disk.img",
+        str(home / "disk.qcow2"),
+    )
     (home / "credentials").write_text(_credentials(directory, home))
     for attempt in (1, 2, 3):
         machine = Machine(**asdict(machine) | {"port": _free_port()})
@@ -205,7 +220,12 @@ def _qemu(home: Path, machine: Machine, accelerator: list[str]) -> list[str]:
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-drive", f"if=none,id=disk,file={home}/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "nvme,drive=disk,serial=lab"),
-        *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22", "-device", "virtio-net-pci,netdev=net,romfile="),
+        *(
+            "-netdev",
+            f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22",
+            "-device",
+            "virtio-net-pci,netdev=net,romfile=",
+        ),
         *("-device", "virtio-rng-pci"),
         *("-kernel", f"{machine.image}/kernel", "-append", command_line),
         *("-serial", f"file:{home}/console.log", "-smbios", f"type=11,path={home}/credentials"),
@@ -220,23 +240,33 @@ def _wait_for_login(directory: Path, machine: Machine) -> Machine:
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while time.monotonic() < deadline and _process(home):
         # QEMU accepts connections before the guest listens: wait for the server's own greeting.
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", machine.port), timeout=1) as connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", machine.port), timeout=1) as connection,
+        ):
             if connection.recv(4) == b"SSH-" and _can_log_in(directory, machine):
                 return machine
         time.sleep(0.1)
     console = (home / "console.log").read_text(errors="replace").splitlines()[-10:]
-    raise LabError(f"{machine.name} did not answer ssh within {BOOT_TIMEOUT_S} s. Its console ends:\n" + "\n".join(console))
+    raise LabError(
+        f"{machine.name} did not answer ssh within {BOOT_TIMEOUT_S} s. Its console ends:\n" + "\n".join(console)
+    )
 
 
 def _can_log_in(directory: Path, machine: Machine) -> bool:
     """Tell whether the user gets in: systemd turns all but root away until the guest is up."""
-    options = [f"-oUserKnownHostsFile={directory}/known_hosts", f"-i{directory}/key", "-oBatchMode=yes", "-oConnectTimeout=10"]
+    options = [
+        f"-oUserKnownHostsFile={directory}/known_hosts",
+        f"-i{directory}/key",
+        "-oBatchMode=yes",
+        "-oConnectTimeout=10",
+    ]
     command = ["ssh", "-F", "none", *options, f"-p{machine.port}", f"{machine.user}@127.0.0.1", "true"]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def _process(home: Path) -> int | None:
-    """Return the PID of a machine's QEMU, or None. The PID file alone proves nothing, so the command line must name the disk."""
+    """Return the PID of a machine's QEMU, or None. The PID file alone proves nothing: the command line must name the disk."""
     try:
         pid = int((home / "qemu.pid").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_text()

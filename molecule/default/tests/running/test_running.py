@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import testinfra
+
 from memory_leak_lab import growth
 
 RATE_MIB_PER_MIN = 30
@@ -143,7 +144,11 @@ def test_nothing_on_the_host_gives_the_answer_away(host: Any) -> None:
     )
     # The default paths and the unit's name are known to say it; blank those.
     seen = seen.replace("memory-leak", "").replace("scenarios", "").lower()
-    found = [word for word in ("leak", "grow", "unbounded", "evict", "scenario", "simulat", "chaos", "inject") if word in seen]
+    found = [
+        word
+        for word in ("leak", "grow", "unbounded", "evict", "scenario", "simulat", "chaos", "inject")
+        if word in seen
+    ]
     assert not found
 
 
@@ -164,7 +169,9 @@ def test_status_agrees_with_the_host(host: Any, playbook: Any) -> None:
     assert record["ceiling_bytes"] == 1024**3
     rss_bytes = int(host.check_output(f"awk '/^VmRSS/ {{print $2}}' /proc/{record['pid']}/status")) * 1024
     assert 0 <= rss_bytes - record["rss_bytes"] < 20 * 1024**2
-    assert record["oom_in_s"] == pytest.approx((1024**3 - record["rss_bytes"]) / (RATE_MIB_PER_MIN * 1024**2 / 60), abs=1)
+    assert record["oom_in_s"] == pytest.approx(
+        (1024**3 - record["rss_bytes"]) / (RATE_MIB_PER_MIN * 1024**2 / 60), abs=1
+    )
 
 
 def test_sudo_user_with_a_password_is_served_too(host: Any, playbook: Any) -> None:

@@ -1,0 +1,114 @@
+"""Shows the memory of a fleet's leaks grow, host by host.
+
+Usage: python -m memory_leak_lab.watch [--inventory PATH] [--seconds N]
+
+Asks every host for its status, again and again, through status.yml, and shows what it says: one table that is updated in
+place on a terminal, a line per sample elsewhere. Ends with status 1 if a run of status.yml fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from memory_leak_lab import growth
+
+PROJECT = Path(__file__).resolve().parents[2]
+INTERVAL_S = 5
+BARS = "▁▂▃▄▅▆▇█"
+Sample = dict[str, Any]
+
+
+def ask(inventory: str) -> list[Sample]:
+    """Return the hosts' records as status.yml reports them now. Raises CalledProcessError if it fails."""
+    with tempfile.TemporaryDirectory() as work:
+        records = Path(work) / "records.json"
+        subprocess.run(
+            ["ansible-playbook", str(PROJECT / "status.yml"), "-i", inventory],
+            env={**os.environ, "MEMORY_LEAK_RECORDS_FILE": str(records)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found: list[Sample] = json.loads(records.read_text())
+        return found
+
+
+def rate(samples: list[Sample]) -> str:
+    """Return the growth of a host's samples in MiB per minute, by the host's own clock, or '' where there are too few."""
+    alive = [sample for sample in samples if sample["rss_bytes"] and sample["pid"] == samples[-1]["pid"]]
+    if len(alive) < 3:
+        return ""
+    line = growth.fit([sample["uptime_s"] for sample in alive], [sample["rss_bytes"] / 1024**2 for sample in alive])
+    return f"{line.rate_per_min:.1f}"
+
+
+def spark(samples: list[Sample]) -> str:
+    """Return the memory of a host's samples as a row of bars, from nothing to the largest."""
+    sizes = [sample["rss_bytes"] or 0 for sample in samples]
+    largest = max(sizes) or 1
+    return "".join(BARS[round(size / largest * (len(BARS) - 1))] for size in sizes)
+
+
+def table(history: dict[str, list[Sample]]) -> Table:
+    """Return the table of all hosts."""
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, justify in (("host", "left"), ("outcome", "left"), ("RSS MiB", "right"), ("MiB/min", "right")):
+        view.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    view.add_column("RSS over time")
+    for host, samples in history.items():
+        now = samples[-1]
+        rss = f"{now['rss_bytes'] / 1024**2:.1f}" if now["rss_bytes"] else ""
+        view.add_row(host, now["outcome"], rss, rate(samples), spark(samples))
+    return view
+
+
+def watch(inventory: str, seconds: float, console: Console) -> None:
+    """Sample the fleet for a while and show how it grows."""
+    history: dict[str, list[Sample]] = {}
+    began = time.monotonic()
+    with Live(table(history), console=console, auto_refresh=False) as live:
+        while not history or time.monotonic() - began < seconds:
+            asked = time.monotonic()
+            for sample in ask(inventory):
+                history.setdefault(sample["host"], []).append(sample)
+            if console.is_terminal:
+                live.update(table(history), refresh=True)
+            else:
+                sizes = (
+                    f"{host} {(samples[-1]['rss_bytes'] or 0) / 1024**2:6.1f} MiB" for host, samples in history.items()
+                )
+                console.print(f"{asked - began:3.0f} s  {'  '.join(sizes)}", highlight=False)
+            time.sleep(max(0, INTERVAL_S - (time.monotonic() - asked)))
+        live.update(table(history), refresh=True)
+
+
+def main() -> int:
+    """Run from the command line and return the exit status."""
+    parser = argparse.ArgumentParser(description="Show the memory of a fleet's leaks grow, host by host.")
+    parser.add_argument("--inventory", default="inventory", help="Ansible inventory (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60, help="how long to watch (default: %(default)s)")
+    arguments = parser.parse_args()
+    try:
+        watch(arguments.inventory, arguments.seconds, Console())
+    except subprocess.CalledProcessError as error:
+        print(error.stdout + error.stderr, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
