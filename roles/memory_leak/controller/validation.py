@@ -81,7 +81,7 @@ def definition(spec: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple
     """
     checked = ArgumentSpecValidator({name: _types(option) for name, option in spec.items()}).validate(values)
     if checked.error_messages:
-        return {}, list(checked.error_messages)
+        return {}, [_with_value(message, values) for message in checked.error_messages]
     value = {name.removeprefix(PREFIX): checked.validated_parameters[name] for name in spec}
     result: dict[str, Any] = {}
     errors: list[str] = []
@@ -104,6 +104,12 @@ def definition(spec: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple
     if value["allow_host_oom"]:
         result["memory_max_bytes"] = None
     return result, errors or _clashes(result)
+
+
+def _with_value(message: str, values: dict[str, Any]) -> str:
+    """Add the value to a message of the argument spec validator, which names the variable alone."""
+    named = next((name for name in values if f"'{name}'" in message), None)
+    return f"{message} (it is {values[named]!r})" if named else message
 
 
 def _types(option: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ STATUS_INTERVAL_S = 10
 MIN_INGEST_RATE = 0.2
 MAX_INGEST_RATE = 6000
 MAX_BACKLOG_S = 5  # requests older than this have been given up by their clients
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # What the interpreter adds to the state of a session: object headers, the token and the slot in the cache.
 SESSION_OVERHEAD_BYTES = 160
 
@@ -62,6 +61,7 @@ class Service:
         self.requests = 0
         self._session_bytes = session_bytes
         self._tokens = [None] * CLIENTS
+        self._stopped_by = None
 
     def handle_request(self):
         """Serve one request: look the client's session up and renew it."""
@@ -70,24 +70,27 @@ class Service:
         self._tokens[client] = self.cache.put(os.urandom(self._session_bytes))
         self.requests += 1
 
+    def stop(self, number, _frame):
+        """Handle a signal: end after the request at hand."""
+        self._stopped_by = signal.Signals(number).name
+
     def run(self):
-        """Serve until SIGTERM or SIGINT, which must be blocked in this thread."""
+        """Serve until stopped."""
         interval = 1 / REQUESTS_PER_SECOND
         next_request = last_status = next_status = time.monotonic()
         last_requests = 0
-        stopping = None
-        while not stopping:
+        while not self._stopped_by:
             now = time.monotonic()
             if now >= next_status:
                 self.log_status(last_requests, now - last_status)
                 last_status, last_requests = now, self.requests
-                next_status = now + STATUS_INTERVAL_S
+                next_status += STATUS_INTERVAL_S * (1 + (now - next_status) // STATUS_INTERVAL_S)
             if now >= next_request:
                 self.handle_request()
                 next_request = max(next_request + interval, now - MAX_BACKLOG_S)
-            stopping = signal.sigtimedwait(STOP_SIGNALS, max(0, next_request - time.monotonic()))
+            time.sleep(max(0, next_request - time.monotonic()))
         self.log_status(last_requests, time.monotonic() - last_status)
-        log(f"stopped by {signal.Signals(stopping.si_signo).name}")
+        log(f"stopped by {self._stopped_by}")
 
     def log_status(self, last_requests, elapsed_s):
         """Log the counters, and the request rate since the status line before."""
@@ -125,9 +128,11 @@ def main():
         help="session state that the clients send, in MiB per minute (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     session_bytes = arguments.ingest_mib_per_min * 1024 * 1024 / 60 / REQUESTS_PER_SECOND
-    Service(round(session_bytes) - SESSION_OVERHEAD_BYTES).run()
+    service = Service(round(session_bytes) - SESSION_OVERHEAD_BYTES)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, service.stop)
+    service.run()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,14 @@ from functools import partial
 
 from host_program import paths, processes, units
 
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Record = dict[str, Any]
+    Step = tuple[str, Callable[[], None]]
+
 # What the rest of the host keeps when the workload reaches its ceiling.
 MEMORY_RESERVE_BYTES = 128 * 1024**2
 NOT_RUNNING = {
@@ -43,7 +51,7 @@ class Failed(Exception):
 class Host:
     """What there is of ours on this host, under any name."""
 
-    def __init__(self, definition: dict):
+    def __init__(self, definition: Record):
         self.wanted = definition
         self.units = units.ours()
         self.states = units.show([*{definition["unit"], *self.units}])
@@ -76,15 +84,14 @@ class Host:
         return [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
 
 
-def describe(host: Host) -> dict:
+def describe(host: Host) -> Record:
     """Return the part of the result that says what is on the host."""
     name = host.running_unit()
     if name or host.started_by_hand:
         pid = int(host.states[name]["MainPID"]) if name else host.started_by_hand[0]
         measured = processes.measure(pid)
         if measured:
-            ceiling = host.states[name]["MemoryMax"] if name else ""
-            ceiling_bytes = int(ceiling) if ceiling.isdigit() and ceiling_enforced(host.states[name]) else None
+            ceiling_bytes = ceiling_in_force(host.states[name]) if name else None
             room_bytes = memory_available_bytes() if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
             rate_bytes_per_s = processes.ingest_rate(pid) * 1024**2 / 60
             return {
@@ -104,9 +111,10 @@ def describe(host: Host) -> dict:
     return {**NOT_RUNNING, "outcome": "absent", "unit": None}
 
 
-def ceiling_enforced(state: dict) -> bool:
-    """Tell whether the kernel accounts the unit's memory; without that its MemoryMax is only a word."""
-    return state["MemoryCurrent"].isdigit()
+def ceiling_in_force(state: dict[str, str]) -> int | None:
+    """Return the unit's ceiling, or None if it has none, or if the kernel does not account its memory: then none holds."""
+    in_force = state["MemoryMax"].isdigit() and state["MemoryCurrent"].isdigit()
+    return int(state["MemoryMax"]) if in_force else None
 
 
 def memory_available_bytes() -> int:
@@ -170,9 +178,9 @@ def pid_file_is_right(host: Host) -> bool:
     return not os.path.islink(path) and content.strip() == host.states[host.wanted["unit"]]["MainPID"]
 
 
-def removal_steps(host: Host, keep_directory: str | None = None) -> list:
+def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
     """Return the steps that remove all there is of ours, but for one directory that is about to be used again."""
-    steps = []
+    steps: list[Step] = []
     for name in host.units:
         steps.append((f"stop {name}", partial(units.stop, name)))
     if host.started_by_hand:
@@ -191,11 +199,11 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list:
     return steps
 
 
-def installation_steps(host: Host, source: bytes) -> list:
+def installation_steps(host: Host, source: bytes) -> list[Step]:
     """Return the steps that put the files in place and start the unit."""
     wanted = host.wanted
     workload = units.workload_path(wanted)
-    steps = []
+    steps: list[Step] = []
     if not os.path.isdir(wanted["directory"]):
         steps.append((f"create {wanted['directory']}", partial(paths.create_directories, wanted["directory"])))
     steps.append((f"write {workload}", partial(paths.create, workload, source)))
@@ -204,7 +212,7 @@ def installation_steps(host: Host, source: bytes) -> list:
     return steps
 
 
-def setup(host: Host, request: dict) -> list:
+def setup(host: Host, request: Record) -> list[Step]:
     """Return the steps to the wanted workload running; for a reset, to a fresh one."""
     source = request["source"].encode()
     if request["operation"] == "setup" and is_as_wanted(host, source):
@@ -219,7 +227,7 @@ def setup(host: Host, request: dict) -> list:
     return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)
 
 
-def apply_setup(steps: list, definition: dict) -> None:
+def apply_setup(steps: list[Step], definition: Record) -> None:
     """Carry the steps out; if one fails, leave nothing half started and raise Failed."""
     for description, step in steps:
         try:
@@ -230,7 +238,7 @@ def apply_setup(steps: list, definition: dict) -> None:
             raise Failed("; ".join([problem, *leftovers])) from error
 
 
-def apply_cleanup(steps: list) -> list[str]:
+def apply_cleanup(steps: list[Step]) -> list[str]:
     """Carry all the steps out and return what went wrong with those that failed."""
     problems = []
     for description, step in steps:
@@ -258,7 +266,7 @@ def check_privilege() -> None:
         raise Failed("this host does not run systemd")
 
 
-def operate(request: dict) -> dict:
+def operate(request: Record) -> Record:
     """Carry a request out and return the result; raises Refused or Failed."""
     definition, operation, check = request["definition"], request["operation"], request["check"]
     check_privilege()
@@ -276,7 +284,7 @@ def operate(request: dict) -> dict:
             if os.path.isdir(path) and not os.path.islink(path):
                 raise Refused(f"a directory is in the way at {path}")
         steps = removal_steps(host)
-        result = {"changes": [description for description, _step in steps], "before": before, "after": None}
+        result: Record = {"changes": [description for description, _step in steps], "before": before, "after": None}
         if check:
             return {**NOT_RUNNING, **result, "outcome": "absent", "unit": None}
         problems = apply_cleanup(steps)
@@ -299,9 +307,17 @@ def operate(request: dict) -> dict:
     return result
 
 
-def run(request: dict) -> dict:
+def run(request: Record) -> Record:
     """Carry a request out and return the result. Never raises: what goes wrong is an outcome."""
-    empty = {**NOT_RUNNING, "unit": None, "changes": [], "warnings": [], "message": "", "before": None, "after": None}
+    empty: Record = {
+        **NOT_RUNNING,
+        "unit": None,
+        "changes": [],
+        "warnings": [],
+        "message": "",
+        "before": None,
+        "after": None,
+    }
     try:
         result = {**empty, "failed": False, **operate(request)}
     except Refused as error:

@@ -7,6 +7,12 @@ import select
 import signal
 import time
 
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    Measured = dict[str, Any]
+
 DEFAULT_RATE_MIB_PER_MIN = 30.0  # the workload's own
 OPTIONS_WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
 
@@ -63,7 +69,7 @@ def find(script: str) -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and runs_script(int(name), script))
 
 
-def measure(pid: int) -> dict | None:
+def measure(pid: int) -> Measured | None:
     """Return `rss_bytes`, `uptime_s` and `started_at` (ISO 8601, UTC) of a process, or None if it has ended."""
     try:
         with open(f"/proc/{pid}/status") as file:

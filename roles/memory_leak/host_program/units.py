@@ -10,6 +10,12 @@ import time
 
 from host_program import paths
 
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    Definition = dict[str, Any]
+
 TRANSIENT_DIRECTORY = "/run/systemd/transient"
 # An environment variable in every unit of ours. It tells them from other people's under any name, and its value changes
 # with the definition. On the host it reads like the build of an ordinary service.
@@ -55,7 +61,7 @@ SANDBOX = (
 )
 
 
-def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess:
+def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a command, its output captured as text in the C locale."""
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
     return subprocess.run(
@@ -79,14 +85,14 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"]: block for block in blocks if block}
 
 
-def workload_path(definition: dict) -> str:
+def workload_path(definition: Definition) -> str:
     """Return where on the host the workload lies."""
     return os.path.join(definition["directory"], "workload.py")
 
 
-def ours() -> dict[str, dict]:
+def ours() -> dict[str, Definition]:
     """Return the definitions of the units of ours, by name, as systemd has them."""
-    found = {}
+    found: dict[str, Definition] = {}
     try:
         names = os.listdir(TRANSIENT_DIRECTORY)
     except FileNotFoundError:
@@ -103,7 +109,7 @@ def ours() -> dict[str, dict]:
     return found
 
 
-def parse(name: str, text: str) -> dict:
+def parse(name: str, text: str) -> Definition:
     """Return the definition behind a unit file of ours. A part that is not there is None."""
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     command = shlex.split(settings.get("ExecStart", ""))
@@ -133,7 +139,7 @@ def seconds(span: str) -> int:
     return total
 
 
-def properties(definition: dict) -> list[str]:
+def properties(definition: Definition) -> list[str]:
     """Return the properties of the unit that a definition describes."""
     pid_file = definition["pid_file"]
     # In /tmp anyone may put a link where the PID file goes: a new file is written and moved over it.
@@ -161,19 +167,19 @@ def properties(definition: dict) -> list[str]:
     ]
 
 
-def build(definition: dict, source: bytes) -> str:
+def build(definition: Definition, source: bytes) -> str:
     """Return a digest of everything that makes up the service: command, properties and source."""
     parts = [*properties(definition), *command(definition), source.decode()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def command(definition: dict) -> list[str]:
+def command(definition: Definition) -> list[str]:
     """Return the command line of the service."""
     rate = format(definition["rate_mib_per_min"], "g")
     return [definition["workload_python"], workload_path(definition), "--ingest-mib-per-min", rate]
 
 
-def start(definition: dict, source: bytes) -> None:
+def start(definition: Definition, source: bytes) -> None:
     """Start the unit and wait until the service has logged its first line. Raises RuntimeError if it does not run."""
     settings = [*properties(definition), f"Environment={MARKER}={build(definition, source)}"]
     started = run(
