@@ -32,7 +32,8 @@ options:
 """
 
 ACTIONS = ("memory_leak",)
-FIELDS = ("outcome", "unit", "pid", "started_at", "uptime_s", "rss_bytes", "ceiling_bytes", "oom_in_s")
+FIELDS = ("outcome", "unit", "pid", "started_at", "uptime_s", "rss_bytes", "ceiling_bytes", "oom_in_s", "changes")
+WIDTH_OF_A_LOG = 160
 HEADINGS = ("host", "outcome", "pid", "RSS MiB", "ceiling MiB", "uptime s", "OOM in min", "note")
 
 
@@ -126,6 +127,8 @@ def _render(rows: list[tuple[str, ...]]) -> str:
     for row in rows[1:]:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_LOG
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())

@@ -195,16 +195,24 @@ def start(definition: Definition, source: bytes) -> None:
     )
     if started.returncode:
         raise RuntimeError(f"systemd did not start {definition['unit']}: {started.stderr.strip()}")
+    wait_for_first_line(definition)
+
+
+def wait_for_first_line(definition: Definition) -> None:
+    """Wait until the service has logged something and is still alive. Raises RuntimeError otherwise."""
+    name, log_file = definition["unit"], definition["log_file"]
     deadline = time.monotonic() + FIRST_LINE_TIMEOUT_S
-    while not os.path.getsize(definition["log_file"]):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{definition['unit']} started but logged nothing in {FIRST_LINE_TIMEOUT_S} s")
-        time.sleep(0.02)
-    state = show([definition["unit"]])[definition["unit"]]
-    if state["ActiveState"] != "active":
-        with open(definition["log_file"], errors="replace") as file:
-            last_line = file.read().rstrip().rpartition("\n")[2]
-        raise RuntimeError(f"{definition['unit']} ended at once: {last_line}")
+    while time.monotonic() < deadline:
+        look_again = time.monotonic() + 1
+        while not os.path.getsize(log_file) and time.monotonic() < look_again:
+            time.sleep(0.02)
+        if show([name])[name]["ActiveState"] != "active":
+            with open(log_file, errors="replace") as file:
+                last_line = file.read().rstrip().rpartition("\n")[2]
+            raise RuntimeError(f"{name} ended at once: {last_line or 'it logged nothing'}")
+        if os.path.getsize(log_file):
+            return
+    raise RuntimeError(f"{name} started but logged nothing in {FIRST_LINE_TIMEOUT_S} s")
 
 
 def stop(name: str) -> None:

@@ -1,0 +1,78 @@
+"""The playbooks where no host is touched: inventories without hosts, bad variables, hosts that do not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = ("setup.yml", "cleanup.yml", "reset.yml", "status.yml")
+# Nobody listens on the discard port, so a host that is touched is unreachable.
+DEAF = "ansible_host=127.0.0.1 ansible_port=9"
+
+
+def run(tmp_path: Path, playbook: str, inventory: str, *arguments: str) -> tuple[int, str, list[dict[str, Any]]]:
+    """Run a playbook from another directory and return its status, its output and the records."""
+    (tmp_path / "hosts.ini").write_text(inventory)
+    records = tmp_path / "records.json"
+    environment = os.environ | {
+        "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+        "MEMORY_LEAK_RECORDS_FILE": str(records),
+    }
+    command = ["ansible-playbook", "-i", "hosts.ini", str(PROJECT / playbook), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr, json.loads(records.read_text()) if records.exists() else []
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("inventory", ["", "[memory_leak]\n", f"[other]\na {DEAF}\n"])
+def test_without_hosts_there_is_a_clear_error(tmp_path: Path, playbook: str, inventory: str) -> None:
+    status, output, records = run(tmp_path, playbook, inventory)
+    assert status != 0
+    assert "no host is in the group memory_leak" in " ".join(output.split())
+    assert records == []
+
+
+def test_without_hosts_there_is_an_error_under_limit_too(tmp_path: Path) -> None:
+    status, _output, records = run(tmp_path, "setup.yml", f"[other]\na {DEAF}\n", "--limit", "a")
+    assert status != 0
+    assert records == []
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_bad_value_refuses_every_host_before_any_is_touched(tmp_path: Path, playbook: str) -> None:
+    inventory = f"[memory_leak]\na {DEAF}\nb {DEAF}\n"
+    status, output, records = run(tmp_path, playbook, inventory, "-e", "memory_leak_rate_mib_per_min=nan")
+    assert status != 0
+    assert [record["outcome"] for record in records] == ["refused", "refused"]
+    assert "memory_leak_rate_mib_per_min is nan" in " ".join(output.split())
+
+
+def test_a_bad_value_on_one_host_does_not_keep_the_others_from_going_on(tmp_path: Path) -> None:
+    inventory = f"[memory_leak]\na {DEAF} memory_leak_unit=a/b\nb {DEAF}\n"
+    status, _output, records = run(tmp_path, "setup.yml", inventory)
+    assert status != 0
+    assert [(record["host"], record["outcome"]) for record in records] == [("a", "refused"), ("b", "unreachable")]
+
+
+def test_a_mistyped_variable_is_an_error(tmp_path: Path) -> None:
+    status, output, records = run(tmp_path, "setup.yml", f"[memory_leak]\na {DEAF}\n", "-e", "memory_leak_memory_mx=1G")
+    assert status != 0
+    assert records[0]["outcome"] == "refused"
+    assert "did you mean memory_leak_memory_max?" in " ".join(output.split())
+
+
+def test_the_report_is_shown_for_hosts_that_do_not_answer(tmp_path: Path) -> None:
+    status, output, records = run(tmp_path, "status.yml", f"[memory_leak]\nhost10 {DEAF}\nhost9 {DEAF}\n")
+    assert status != 0
+    assert [record["host"] for record in records] == ["host9", "host10"]
+    report = output.rpartition("host ")[2]
+    assert [line.split()[:2] for line in report.splitlines() if line.startswith("host")] == [
+        ["host9", "unreachable"],
+        ["host10", "unreachable"],
+    ]
