@@ -9,6 +9,8 @@ import json
 import os
 from pathlib import Path
 
+# A control socket in the lab's directory lets all ssh clients share a connection; the path of a socket has a limit.
+LONGEST_SOCKET_DIRECTORY = 80
 SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away machines that only this computer reaches
 
 
@@ -32,6 +34,8 @@ def variables(lab, machine):
         "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab}/known_hosts -o IdentitiesOnly=yes",
         "lab_release": machine["release"],
     }
+    if len(str(lab)) < LONGEST_SOCKET_DIRECTORY:
+        found["ansible_ssh_common_args"] += f" -o ControlPath={lab}/%p"
     if user != "root":
         found["ansible_become"] = True
     if user in SUDO_PASSWORDS:

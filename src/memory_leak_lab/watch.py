@@ -1,9 +1,9 @@
 """Shows the memory of a fleet's leaks grow, host by host.
 
-Usage: python -m memory_leak_lab.watch [--inventory PATH] [--seconds N]
+Usage: python -m memory_leak_lab.watch [--inventory PATH] [--seconds N] [--picture FILE]
 
 Asks every host for its status, again and again, through status.yml, and shows what it says: one table that is updated in
-place on a terminal, a line per sample elsewhere. Ends with status 1 if a run of status.yml fails.
+place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG picture. Ends with status 1 if a run of status.yml fails.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def table(history: dict[str, list[Sample]]) -> Table:
     return view
 
 
-def watch(inventory: str, seconds: float, console: Console) -> None:
-    """Sample the fleet for a while and show how it grows."""
+def watch(inventory: str, seconds: float, console: Console) -> dict[str, list[Sample]]:
+    """Sample the fleet for a while, show how it grows, and return the samples by host."""
     history: dict[str, list[Sample]] = {}
     began = time.monotonic()
     with Live(table(history), console=console, auto_refresh=False) as live:
@@ -92,6 +92,16 @@ def watch(inventory: str, seconds: float, console: Console) -> None:
                 console.print(f"{asked - began:3.0f} s  {'  '.join(sizes)}", highlight=False)
             time.sleep(max(0, INTERVAL_S - (time.monotonic() - asked)))
         live.update(table(history), refresh=True)
+    console.print()
+    return history
+
+
+def save_picture(history: dict[str, list[Sample]], path: Path) -> None:
+    """Write the table as an SVG picture."""
+    with open(os.devnull, "w") as nowhere:
+        console = Console(record=True, width=90, file=nowhere)
+        console.print(table(history))
+        console.save_svg(str(path), title="python -m memory_leak_lab.watch")
 
 
 def main() -> int:
@@ -99,9 +109,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Show the memory of a fleet's leaks grow, host by host.")
     parser.add_argument("--inventory", default="inventory", help="Ansible inventory (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=60, help="how long to watch (default: %(default)s)")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG file to keep the last table in")
     arguments = parser.parse_args()
     try:
-        watch(arguments.inventory, arguments.seconds, Console())
+        history = watch(arguments.inventory, arguments.seconds, Console())
+        if arguments.picture:
+            save_picture(history, arguments.picture)
     except subprocess.CalledProcessError as error:
         print(error.stdout + error.stderr, file=sys.stderr)
         return 1

@@ -175,7 +175,8 @@ def test_a_unit_file_gives_its_definition_back() -> None:
     text = """\
 [Service]
 StandardOutput=append:/tmp/memory-leak.log
-PIDFile=/tmp/memory-leak.pid
+ExecStopPostEx=
+ExecStopPostEx=+"/bin/rm" "-f" "/tmp/memory-leak.pid"
 MemoryMax=1073741824
 RuntimeMaxSec=4h
 Environment="SESSION_CACHE_BUILD=0123456789abcdef"

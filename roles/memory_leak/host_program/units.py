@@ -115,12 +115,13 @@ def parse(name: str, text: str) -> Definition:
     command = shlex.split(settings.get("ExecStart", ""))
     python, workload, _option, rate = command if len(command) == 4 else (None, None, None, None)
     log_file = settings.get("StandardOutput", "").partition("append:")[2]
+    remove_pid_file = shlex.split(settings.get("ExecStopPostEx") or settings.get("ExecStopPost") or "")
     ceiling = settings.get("MemoryMax", "infinity")
     return {
         "unit": name,
         "directory": os.path.dirname(workload) if workload else None,
         "log_file": log_file or None,
-        "pid_file": settings.get("PIDFile"),
+        "pid_file": remove_pid_file[-1] if remove_pid_file else None,
         "workload_python": python,
         "rate_mib_per_min": float(rate) if rate else None,
         "memory_max_bytes": int(ceiling) if ceiling.isdigit() else None,
@@ -143,7 +144,7 @@ def properties(definition: Definition) -> list[str]:
     """Return the properties of the unit that a definition describes."""
     pid_file = definition["pid_file"]
     # In /tmp anyone may put a link where the PID file goes: a new file is written and moved over it.
-    # systemd removes the file named by PIDFile when the service ends, however it ends.
+    # PIDFile= would remove it too, but systemd believes what such a file says, and would kill whom anyone wrote into it.
     write_pid_file = (
         f"set -e; umask 022; new=$(mktemp {pid_file}.XXXXXX); trap 'rm -f $new' EXIT; "
         f"echo $MAINPID >$new; chmod 644 $new; mv -fT $new {pid_file}"
@@ -155,8 +156,8 @@ def properties(definition: Definition) -> list[str]:
         "WorkingDirectory=/",
         f"StandardOutput=append:{definition['log_file']}",
         f"StandardError=append:{definition['log_file']}",
-        f"PIDFile={pid_file}",
         "ExecStartPost=+/bin/sh -c " + shlex.quote(write_pid_file.replace("$", "$$")),
+        f"ExecStopPost=+/bin/rm -f {pid_file}",
         f"MemoryMax={'infinity' if ceiling is None else ceiling}",
         "MemorySwapMax=0",
         "OOMScoreAdjust=1000",
