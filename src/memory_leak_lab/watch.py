@@ -3,7 +3,8 @@
 Usage: python -m memory_leak_lab.watch [--inventory PATH] [--seconds N] [--picture FILE]
 
 Asks every host for its status, again and again, through status.yml, and shows what it says: one table that is updated in
-place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG picture. Ends with status 1 if a run of status.yml fails.
+place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG picture.
+Ends with status 1 if a run of status.yml fails.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def watch(inventory: str, seconds: float, console: Console) -> dict[str, list[Sa
 
 def save_picture(history: dict[str, list[Sample]], path: Path) -> None:
     """Write the table as an SVG picture."""
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=90, file=nowhere)
         console.print(table(history))
         console.save_svg(str(path), title="python -m memory_leak_lab.watch")
