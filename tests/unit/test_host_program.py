@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller import payload
-from host_program import operations, paths, processes, units
+from host_program import observation, paths, processes, units
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 DEFINITION = {
@@ -215,6 +215,9 @@ class FakeHost:
     def running_unit(self) -> None:
         return None
 
+    def is_running(self) -> bool:
+        return False
+
     def files(self) -> list[str]:
         return []
 
@@ -230,7 +233,7 @@ class FakeHost:
     ],
 )
 def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -> None:
-    assert operations.describe(FakeHost(**state))["outcome"] == outcome  # type: ignore[arg-type]
+    assert observation.describe(FakeHost(**state))["outcome"] == outcome  # type: ignore[arg-type]
 
 
 def test_program_runs_from_stdin_and_answers_with_one_result() -> None:

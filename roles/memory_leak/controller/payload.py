@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-MODULES = ("paths", "processes", "units", "operations")  # in the order of their imports
+MODULES = ("paths", "processes", "units", "observation", "plan", "operations")  # in the order of their imports
 # Login scripts and sudo may print before us: the line with the result starts with this.
 RESULT_MARK = "memory-leak-result: "
 

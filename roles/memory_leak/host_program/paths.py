@@ -102,6 +102,22 @@ def removable_directories(directory: str, emptied: set[str]) -> list[str]:
     return found
 
 
+def is_plain_file(path: str) -> bool:
+    """Tell whether a regular file, not a link to one, lies at a path."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def content(path: str) -> bytes | None:
+    """Return what a plain file holds, or None if there is none. Anything else at the path (a pipe, say) is not opened."""
+    if not is_plain_file(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def is_present(path: str) -> bool:
     """Tell whether anything but a directory lies at a path."""
     try:

@@ -219,7 +219,7 @@ def wait_for_first_line(definition: Definition) -> None:
 def stop(name: str) -> None:
     """Stop a unit, wait until its processes are gone, and make systemd forget it. Raises RuntimeError if that fails."""
     state = show([name])[name]
-    if state["FreezerState"] not in ("running", ""):
+    if state.get("FreezerState", "") not in ("running", ""):
         run("systemctl", "thaw", name)
     stopped = run("systemctl", "stop", name)
     state = show([name])[name]

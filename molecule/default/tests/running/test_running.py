@@ -102,7 +102,9 @@ def test_rss_rises_linearly_at_the_rate(host: Any, samples: dict[str, list[tuple
 
 
 def test_available_memory_falls(host: Any, samples: dict[str, list[tuple[float, ...]]]) -> None:
-    taken = samples[host.backend.host]
+    # The first pages may come from a list that the kernel keeps for the CPU and does not count as available, up to some
+    # 14 MiB after a large process has ended: the later half tells.
+    taken = samples[host.backend.host][SAMPLES // 2 :]
     line = growth.fit([sample[0] for sample in taken], [sample[2] for sample in taken])
     # The rest of the host moves too, but not by nearly as much.
     assert line.rate_per_min == pytest.approx(-RATE_MIB_PER_MIN, rel=0.25), taken

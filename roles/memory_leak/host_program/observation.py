@@ -1,0 +1,105 @@
+"""What there is of ours on this host, and its outcome."""
+
+from __future__ import annotations
+
+from host_program import paths, processes, units
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    Record = dict[str, Any]
+
+NOT_RUNNING = {
+    "unit": None,
+    "pid": None,
+    "started_at": None,
+    "uptime_s": None,
+    "rss_bytes": None,
+    "ceiling_bytes": None,
+    "oom_in_s": None,
+}
+
+
+class Host:
+    """What there is of ours on this host, under any name."""
+
+    def __init__(self, definition: Record):
+        self.wanted = definition
+        self.units = units.ours()
+        self.states = units.show([*{definition["unit"], *self.units}])
+        places = [definition, *self.units.values()]
+        self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
+        self.outputs = list(
+            dict.fromkeys(place[key] for place in places for key in ("pid_file", "log_file") if place[key])
+        )
+        main_pids = {int(state["MainPID"]) for state in self.states.values()}
+        self.started_by_hand = [
+            pid for workload in self.workloads for pid in processes.find(workload) if pid not in main_pids
+        ]
+
+    def foreign_unit(self) -> str | None:
+        """Return why the wanted unit name is not ours to use, or None."""
+        name = self.wanted["unit"]
+        state = self.states[name]
+        if name in self.units or state["LoadState"] == "not-found":
+            return None
+        if state["LoadState"] == "masked":
+            return f"{name} is masked on this host"
+        return f"{name} exists on this host and is not ours: {state['FragmentPath'] or state['LoadState']}"
+
+    def running_unit(self) -> str | None:
+        """Return the name of the unit of ours that is alive, or None."""
+        return next((name for name in self.units if int(self.states[name]["MainPID"])), None)
+
+    def is_running(self) -> bool:
+        """Tell whether the workload is alive, in a unit or started by hand."""
+        return bool(self.running_unit() or self.started_by_hand)
+
+    def definition(self) -> Record | None:
+        """Return the definition of the unit of ours that there is, or None."""
+        return next(iter(self.units.values()), None)
+
+    def files(self) -> list[str]:
+        """Return the files of ours that are there."""
+        return [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
+
+
+def describe(host: Host) -> Record:
+    """Return the part of the result that says what is on the host."""
+    name = host.running_unit()
+    if host.is_running():
+        pid = int(host.states[name]["MainPID"]) if name else host.started_by_hand[0]
+        measured = processes.measure(pid)
+        if measured:
+            ceiling_bytes = ceiling_in_force(host.states[name]) if name else None
+            room_bytes = memory_available_bytes() if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
+            rate_bytes_per_s = processes.ingest_rate(pid) * 1024**2 / 60
+            return {
+                **measured,
+                "outcome": "running",
+                "pid": pid,
+                "unit": name,
+                "ceiling_bytes": ceiling_bytes,
+                "oom_in_s": max(0, round(room_bytes / rate_bytes_per_s)),
+            }
+    for name in host.units:
+        if host.states[name]["ActiveState"] == "failed":
+            outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
+            return {**NOT_RUNNING, "outcome": outcome, "unit": name}
+    if host.units or host.files():
+        return {**NOT_RUNNING, "outcome": "stopped", "unit": next(iter(host.units), None)}
+    return {**NOT_RUNNING, "outcome": "absent"}
+
+
+def ceiling_in_force(state: dict[str, str]) -> int | None:
+    """Return the unit's ceiling, or None if it has none, or if the kernel does not account its memory: then none holds."""
+    in_force = state["MemoryMax"].isdigit() and state["MemoryCurrent"].isdigit()
+    return int(state["MemoryMax"]) if in_force else None
+
+
+def memory_available_bytes() -> int:
+    """Return the memory that new work can use without swapping."""
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["MemAvailable"].split()[0]) * 1024

@@ -1,0 +1,122 @@
+"""The steps from what is on the host to what is wanted. Check mode reads the plan, a real run carries it out."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from functools import partial
+
+from host_program import paths, processes, units
+from host_program.observation import Host, memory_available_bytes
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Step = tuple[str, Callable[[], None]]
+
+# What the rest of the host keeps when the workload reaches its ceiling.
+MEMORY_RESERVE_BYTES = 128 * 1024**2
+
+
+class Refused(Exception):
+    """We would not touch this host; the message says why."""
+
+
+class Failed(Exception):
+    """We tried and could not; the message says why."""
+
+
+def refuse_or_fail(host: Host, source: bytes) -> None:
+    """Raise Refused or Failed if the workload can't be started here. Nothing is changed before this has passed."""
+    wanted = host.wanted
+    obstacle = paths.obstacle(units.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
+    if obstacle:
+        raise Refused(obstacle)
+    ceiling_bytes = wanted["memory_max_bytes"]
+    if ceiling_bytes is not None:
+        held = [processes.measure(int(state["MainPID"])) for state in host.states.values()]
+        room_bytes = memory_available_bytes() + sum(measured["rss_bytes"] for measured in held if measured)
+        if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
+            raise Refused(
+                f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest "
+                f"do not fit into the {room_bytes >> 20} MiB that this host has available: choose a lower ceiling, "
+                "or accept a host-wide OOM with memory_leak_allow_host_oom"
+            )
+    if not os.access(wanted["workload_python"], os.X_OK):
+        raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
+    if wanted["user"]:
+        try:
+            pwd.getpwnam(wanted["user"])
+        except KeyError:
+            raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host") from None
+    for directory in (wanted["directory"], os.path.dirname(wanted["log_file"]), os.path.dirname(wanted["pid_file"])):
+        shortage = paths.shortage(directory, len(source) + 65536)
+        if shortage:
+            raise Failed(shortage)
+
+
+def is_as_wanted(host: Host, source: bytes) -> bool:
+    """Tell whether exactly the wanted workload runs, from an unaltered file, with its log in place."""
+    wanted = host.wanted
+    name = wanted["unit"]
+    if list(host.units) != [name] or host.started_by_hand or host.running_unit() != name:
+        return False
+    return (
+        host.units[name]["build"] == units.build(wanted, source)
+        and paths.content(units.workload_path(wanted)) == source
+        and paths.is_plain_file(wanted["log_file"])
+    )
+
+
+def pid_file_is_right(host: Host) -> bool:
+    """Tell whether the PID file is a plain file that holds the PID of the running unit."""
+    return paths.content(host.wanted["pid_file"]) == f"{host.states[host.wanted['unit']]['MainPID']}\n".encode()
+
+
+def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
+    """Return the steps that remove all there is of ours, but for one directory that is about to be used again."""
+    steps: list[Step] = []
+    for name in host.units:
+        steps.append((f"stop {name}", partial(units.stop, name)))
+    if host.started_by_hand:
+        pids = ", ".join(map(str, host.started_by_hand))
+        for workload in host.workloads:
+            steps.append((f"end what runs {workload} by hand (PID {pids})", partial(processes.end, workload)))
+    # The PID file goes with its service; it is listed because in the end it is gone.
+    files = host.files()
+    for path in files:
+        steps.append((f"remove {path}", partial(paths.remove, path)))
+    for workload in host.workloads:
+        directory = os.path.dirname(workload)
+        if directory != keep_directory:
+            for path in paths.removable_directories(directory, set(files)):
+                steps.append((f"remove {path}", partial(os.rmdir, path)))
+    return steps
+
+
+def installation_steps(host: Host, source: bytes) -> list[Step]:
+    """Return the steps that put the files in place and start the unit."""
+    wanted = host.wanted
+    workload = units.workload_path(wanted)
+    steps: list[Step] = []
+    if not os.path.isdir(wanted["directory"]):
+        steps.append((f"create {wanted['directory']}", partial(paths.create_directories, wanted["directory"])))
+    steps.append((f"write {workload}", partial(paths.create, workload, source)))
+    steps.append((f"create {wanted['log_file']}", partial(paths.create, wanted["log_file"])))
+    steps.append((f"start {wanted['unit']}", partial(units.start, wanted, source)))
+    return steps
+
+
+def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
+    """Return the steps to the wanted workload running, or to a `fresh` one whatever runs now."""
+    if not fresh and is_as_wanted(host, source):
+        if pid_file_is_right(host):
+            return []
+        path, pid = host.wanted["pid_file"], host.states[host.wanted["unit"]]["MainPID"]
+        obstacle = paths.obstacle(units.workload_path(host.wanted), [path])
+        if obstacle:
+            raise Refused(obstacle)
+        return [(f"write {path}", partial(paths.create, path, f"{pid}\n".encode()))]
+    refuse_or_fail(host, source)
+    return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)
