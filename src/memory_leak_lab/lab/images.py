@@ -6,13 +6,14 @@ An image is a directory with `disk.img` (a bare ext4-mountable file system, spar
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 RELEASES = {"bookworm": "debian12", "trixie": "debian13"}
@@ -88,22 +89,27 @@ def ensure(release: str, report: Callable[[str], None]) -> Path:
     image = images / f"{release}-{digest(release)}"
     if image.is_dir():
         return image
-    report(f"building the image of {release}, which takes about a minute, once")
-    images.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{release}-", dir=images) as work:
-        _build(release, Path(work))
-        try:
-            Path(work).rename(image)
-        except OSError:
-            if not image.is_dir():  # else another run was faster
-                raise
-        else:
-            Path(work).mkdir()  # for the clean-up of TemporaryDirectory
-    for outdated in images.glob(f"{release}-*"):
-        if outdated != image:
-            shutil.rmtree(outdated)
-    report(f"the image of {release} is ready")
+    with locked(images / f".{release}.lock"):
+        if not image.is_dir():  # else another run was building it
+            report(f"building the image of {release}, which takes about a minute, once")
+            # Whatever is left is of an outdated recipe, or of a build that was killed.
+            for outdated in [*images.glob(f"{release}-*"), *images.glob(f".{release}-*")]:
+                shutil.rmtree(outdated)
+            work = images / f".{release}-{digest(release)}"
+            work.mkdir()
+            _build(release, work)
+            work.rename(image)
+            report(f"the image of {release} is ready")
     return image
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, waiting for whoever else holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build(release: str, work: Path) -> None:
@@ -122,7 +128,6 @@ def _build(release: str, work: Path) -> None:
         raise LabError(f"mmdebstrap could not build the image of {release}:\n{_tail(log)}")
     os.truncate(disk, DISK_SIZE_BYTES)
     run("resize2fs", str(disk))
-    work.chmod(0o755)
 
 
 def _tail(log: Path) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -55,7 +54,9 @@ class Machine:
 
 
 def lab_directory(name: str) -> Path:
-    """Return the directory of a lab, whether it exists or not."""
+    """Return the directory of a lab, whether it exists or not. Raises LabError for a name that is none."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+        raise LabError(f"lab_name is {name!r}: it must be up to 40 lower-case letters, digits and '-'")
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return state / "memory-leak-lab" / name
 
@@ -65,19 +66,19 @@ def up(name: str, count: int, releases: list[str], users: list[str], memory_mib:
 
     Releases and users are dealt out in turn. A machine that runs as asked for is left alone. Raises LabError.
     """
-    _check(name, count, releases, users, memory_mib)
+    directory = lab_directory(name)
+    _check(count, releases, users, memory_mib)
     with ThreadPoolExecutor() as pool:
         image_of = dict(zip(releases, pool.map(lambda release: images.ensure(release, report), releases), strict=True))
     accelerator = acceleration.options(next(iter(image_of.values())) / "kernel")
-    directory = lab_directory(name)
     with _locked(directory):
         _make_key(directory)
         wanted = list(_wanted(count, releases, users, memory_mib, image_of))
         running = {machine.name: machine for machine in machines(name)}
         kept = [machine for machine in running.values() if any(_same(machine, other) for other in wanted)]
-        for stale in directory.glob("*/machine.json"):
-            if stale.parent.name not in {machine.name for machine in kept}:
-                _forget(stale.parent)
+        for home in _homes(directory):
+            if home.name not in {machine.name for machine in kept}:
+                _forget(home)
         started = [machine for machine in wanted if not any(_same(machine, other) for other in kept)]
         began = time.monotonic()
         if started:
@@ -98,11 +99,11 @@ def down(name: str) -> list[str]:
     if not directory.is_dir():
         return []
     with _locked(directory):
-        names = sorted(machine.parent.name for machine in directory.glob("*/machine.json"))
-        for machine in names:
-            _forget(directory / machine)
+        homes = _homes(directory)
+        for home in homes:
+            _forget(home)
         shutil.rmtree(directory)
-    return names
+    return [home.name for home in homes]
 
 
 def machines(name: str) -> list[Machine]:
@@ -111,9 +112,12 @@ def machines(name: str) -> list[Machine]:
     return [Machine(**json.loads(file.read_text())) for file in found if _process(file.parent)]
 
 
-def _check(name: str, count: int, releases: list[str], users: list[str], memory_mib: int) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
-        raise LabError(f"lab_name is {name!r}: it must be up to 40 lower-case letters, digits and '-'")
+def _homes(directory: Path) -> list[Path]:
+    """Return the directories of a lab's machines, running or not, by name."""
+    return sorted(path for path in directory.iterdir() if path.is_dir())
+
+
+def _check(count: int, releases: list[str], users: list[str], memory_mib: int) -> None:
     for variable, values, allowed in (("lab_releases", releases, tuple(images.RELEASES)), ("lab_users", users, USERS)):
         if not values or len(set(values)) < len(values) or set(values) - set(allowed):
             raise LabError(
@@ -131,9 +135,7 @@ def _check(name: str, count: int, releases: list[str], users: list[str], memory_
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with directory.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with images.locked(directory.with_suffix(".lock")):
         directory.mkdir(mode=0o700, exist_ok=True)
         yield
 
@@ -168,7 +170,7 @@ def _free_port() -> int:
 def _start(directory: Path, machine: Machine, accelerator: list[str]) -> None:
     """Start a machine; another port is tried where one is taken between the look and the start."""
     home = directory / machine.name
-    home.mkdir(exist_ok=True)
+    home.mkdir()
     images.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine.name, "-f", str(home / "host_key"))
     images.run(
         "qemu-img",

@@ -1,0 +1,72 @@
+"""The parts of the lab that boot nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from memory_leak_lab.lab import images, virtual_machines
+from memory_leak_lab.lab.images import LabError
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def up(name: str = "test", count: int = 2, releases: str = "bookworm", users: str = "root", memory: int = 2048) -> None:
+    virtual_machines.up(name, count, releases.split(), users.split(), memory, print)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", "a" * 41])
+def test_a_bad_name_is_refused_both_ways(name: str) -> None:
+    with pytest.raises(LabError, match="lab_name is "):
+        up(name)
+    with pytest.raises(LabError, match="lab_name is "):
+        virtual_machines.down(name)
+
+
+def test_bad_values_are_named() -> None:
+    with pytest.raises(LabError, match="lab_host_count is 0: it must be from 1 to 20"):
+        up(count=0)
+    with pytest.raises(LabError, match="lab_memory_mib is 64"):
+        up(memory=64)
+    with pytest.raises(LabError, match=r"lab_releases is \['sarge'\]"):
+        up(releases="sarge")
+    with pytest.raises(LabError, match=r"lab_users is .*: it must hold each of root, admin, trainer"):
+        up(users="root root")
+
+
+def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "tool_path", lambda: "/nowhere")
+    with pytest.raises(LabError, match=r"apt-get install .*mmdebstrap .*qemu-system-x86 "):
+        up()
+
+
+def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = images.digest("bookworm")
+    assert before != images.digest("trixie")
+    monkeypatch.setattr(images, "PACKAGES", (*images.PACKAGES, "vim"))
+    assert images.digest("bookworm") != before
+
+
+def test_a_stale_pid_file_is_not_believed_and_nobody_is_killed() -> None:
+    home = virtual_machines.lab_directory("test") / "debian12"
+    home.mkdir(parents=True)
+    (home / "qemu.pid").write_text(f"{os.getpid()}\n")
+    (home / "machine.json").write_text("{}")
+    assert virtual_machines.machines("test") == []
+    assert virtual_machines.down("test") == ["debian12"]
+    assert not home.parent.exists()
+
+
+def test_what_a_killed_run_left_is_removed() -> None:
+    (virtual_machines.lab_directory("test") / "debian12").mkdir(parents=True)
+    assert virtual_machines.down("test") == ["debian12"]
+
+
+def test_down_of_nothing_is_nothing() -> None:
+    assert virtual_machines.down("test") == []
