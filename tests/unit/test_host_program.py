@@ -204,6 +204,12 @@ def test_build_changes_with_the_source() -> None:
     assert units.build(DEFINITION, b"other") != units.build(DEFINITION, b"source")
 
 
+def test_a_unit_on_its_way_down_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [{"u": {"ActiveState": state}} for state in ("deactivating", "deactivating", "failed")]
+    monkeypatch.setattr(units, "show", lambda _names: shown.pop(0))
+    assert units.show_settled(["u"]) == {"u": {"ActiveState": "failed"}}
+
+
 class FakeHost:
     """A host with one unit of ours, in a given state, and no process."""
 

@@ -27,7 +27,7 @@ class Host:
     def __init__(self, definition: Record):
         self.wanted = definition
         self.units = units.ours()
-        self.states = units.show([*{definition["unit"], *self.units}])
+        self.states = units.show_settled([*{definition["unit"], *self.units}])
         places = [definition, *self.units.values()]
         self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
         self.outputs = list(

@@ -85,6 +85,19 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"]: block for block in blocks if block}
 
 
+def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
+    """Return systemd's properties of units as soon as none of them is on its way up or down, at the latest after a stop's time.
+
+    A service that was just killed is still 'deactivating' while its PID file is removed; only then its result counts.
+    """
+    deadline = time.monotonic() + STOP_TIMEOUT_S + 5
+    states = show(names)
+    while any(state["ActiveState"].endswith("activating") for state in states.values()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        states = show(names)
+    return states
+
+
 def workload_path(definition: Definition) -> str:
     """Return where on the host the workload lies."""
     return os.path.join(definition["directory"], "workload.py")
