@@ -34,6 +34,7 @@ TOOLS = {
     "resize2fs": "e2fsprogs",
     "newuidmap": "uidmap",
     "ssh": "openssh-client",
+    "xz": "xz-utils",
 }
 USERS = ("root", images.SUDO_USER, images.PASSWORD_USER)
 BOOT_TIMEOUT_S = 180
