@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -102,7 +103,9 @@ def save_picture(history: dict[str, list[Sample]], path: Path) -> None:
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=90, file=nowhere)
         console.print(table(history))
-        console.save_svg(str(path), title="python -m memory_leak_lab.watch")
+        picture = console.export_svg(title="python -m memory_leak_lab.watch")
+    # Without the fonts that rich would load from elsewhere: the reader's own will do.
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
 def main() -> int:
