@@ -186,9 +186,12 @@ def _start(directory: Path, machine: Machine, accelerator: list[str]) -> None:
         str(home / "disk.qcow2"),
     )
     (home / "credentials").write_text(_credentials(directory, home))
+    host_key = " ".join((home / "host_key.pub").read_text().split()[:2])
     for attempt in (1, 2, 3):
         machine = Machine(**asdict(machine) | {"port": _free_port()})
         (home / "machine.json").write_text(json.dumps(asdict(machine)))
+        with (directory / "known_hosts").open("a") as known_hosts:
+            known_hosts.write(f"[127.0.0.1]:{machine.port} {host_key}\n")
         try:
             images.run(*_qemu(home, machine, accelerator))
         except LabError as error:
@@ -196,9 +199,6 @@ def _start(directory: Path, machine: Machine, accelerator: list[str]) -> None:
                 raise
         else:
             break
-    kind, key = (home / "host_key.pub").read_text().split()[:2]
-    with (directory / "known_hosts").open("a") as known_hosts:
-        known_hosts.write(f"[127.0.0.1]:{machine.port} {kind} {key}\n")
 
 
 def _credentials(directory: Path, home: Path) -> str:
