@@ -32,7 +32,6 @@ def variables(lab, machine):
         "ansible_user": user,
         "ansible_ssh_private_key_file": str(lab / "key"),
         "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab}/known_hosts -o IdentitiesOnly=yes",
-        "lab_release": machine["release"],
     }
     if len(str(lab)) < LONGEST_SOCKET_DIRECTORY:
         found["ansible_ssh_common_args"] += f" -o ControlPath={lab}/%p"

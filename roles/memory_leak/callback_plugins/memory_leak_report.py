@@ -31,7 +31,7 @@ options:
     type: path
 """
 
-ACTIONS = ("memory_leak",)
+ACTION = "memory_leak"
 FIELDS = ("outcome", "unit", "pid", "started_at", "uptime_s", "rss_bytes", "ceiling_bytes", "oom_in_s", "changes")
 WIDTH_OF_A_LOG = 160
 HEADINGS = ("host", "outcome", "pid", "RSS MiB", "ceiling MiB", "uptime s", "OOM in min", "note")
@@ -73,7 +73,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _collect(self, result: Any, outcome: str | None = None) -> None:
         task, host, fields = _parts(result)
-        if task.action not in ACTIONS:
+        if task.action != ACTION:
             return
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"

@@ -245,5 +245,5 @@ def stop(name: str) -> None:
         paths.remove(fragment)
         run("systemctl", "daemon-reload")
         state = show([name])[name]
-    if state["ActiveState"] not in ("inactive", "failed"):
+    if state["ActiveState"] != "inactive":
         raise RuntimeError(f"systemd did not stop {name}: {stopped.stderr.strip() or state['ActiveState']}")

@@ -20,8 +20,6 @@ RELEASES = {"bookworm": "debian12", "trixie": "debian13"}
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DISK_SIZE_BYTES = 3 * 1024**3
-# Users to log in as besides root: both may become root by sudo, the second with a password (recipe/customize.sh).
-SUDO_USER, PASSWORD_USER = "admin", "trainer"
 RECIPE = Path(__file__).parent / "recipe"
 
 PACKAGES = (

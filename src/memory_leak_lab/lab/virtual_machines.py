@@ -36,7 +36,8 @@ TOOLS = {
     "ssh": "openssh-client",
     "xz": "xz-utils",
 }
-USERS = ("root", images.SUDO_USER, images.PASSWORD_USER)
+# Besides root those that recipe/customize.sh makes: both may become root by sudo, the trainer with a password.
+USERS = ("root", "admin", "trainer")
 BOOT_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 10
 Report = Callable[[str], None]
