@@ -41,7 +41,7 @@ def test_defaults_equal_the_argument_specs(entry_point: str) -> None:
 
 
 def test_every_entry_point_has_tasks_and_a_spec() -> None:
-    tasks = {path.stem for path in (ROLES / "memory_leak" / "tasks").glob("*.yml")} - {"operate"}
+    tasks = {path.stem for path in (ROLES / "memory_leak" / "tasks").glob("*.yml")}
     assert tasks == set(specs("memory_leak"))
     assert {path.stem for path in (ROLES / "lab" / "tasks").glob("*.yml")} == set(specs("lab"))
 
@@ -54,12 +54,13 @@ def test_lab_defaults_equal_the_argument_specs() -> None:
     assert defaults == specified
 
 
-def test_plugin_documents_the_variables_as_options() -> None:
+@pytest.mark.parametrize("entry_point", ["setup", "cleanup", "reset", "status"])
+def test_plugin_documents_its_operations(entry_point: str) -> None:
+    task = load(ROLES / "memory_leak/tasks" / f"{entry_point}.yml")[0]["memory_leak"]
     options = plugin_options("memory_leak", "memory_leak")
-    variables = {name.removeprefix("memory_leak_") for name in specs("memory_leak")["setup"]["options"]}
-    assert set(options) == variables | {"operation"}
-    task = load(ROLES / "memory_leak/tasks/operate.yml")[0]["memory_leak"]
     assert set(task) == set(options)
+    assert task["operation"] == entry_point
+    assert entry_point in options["operation"]["choices"]
 
 
 def test_lab_plugin_documents_its_arguments() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller import payload
-from host_program import observation, paths, processes, units
+from host_program import commands, observation, paths, processes, units
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 DEFINITION = {
@@ -245,7 +245,9 @@ def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -
 def test_program_runs_from_stdin_and_answers_with_one_result() -> None:
     request = {"operation": "status", "check": False, "definition": DEFINITION, "source": ""}
     command = [sys.executable, "-I", "-S", "-"]
-    done = subprocess.run(command, input=payload.program(ROLE, request), capture_output=True, check=False)
+    done = subprocess.run(
+        command, input=payload.program(payload.library(ROLE), request), capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
     result = payload.result("motd\n" + done.stdout.decode())
     assert result
@@ -256,3 +258,26 @@ def test_program_runs_from_stdin_and_answers_with_one_result() -> None:
 
 def test_no_result_is_none() -> None:
     assert payload.result("python3: not found\n") is None
+    assert payload.result(payload.RESULT_MARK + "{'outcome': 'runn") is None
+
+
+def test_a_command_returns_its_status_and_all_it_prints() -> None:
+    script = "echo out; echo err >&2; head -c 200000 /dev/zero; cat; echo $LC_ALL; exit 3"
+    status, printed = commands.run("sh", "-c", script)
+    assert (status, printed.replace("\0", "")) == (3, "out\nerr\nC\n")
+    assert printed.count("\0") == 200000
+
+
+def test_a_command_that_takes_too_long_is_killed() -> None:
+    with pytest.raises(TimeoutError, match="sleep took longer than 0 s"):
+        commands.run("sleep", "30", timeout_s=0.2)
+    with pytest.raises(FileNotFoundError, match="there is no no-such-command"):
+        commands.run("no-such-command")
+
+
+def test_a_process_is_in_its_own_cgroup_alone() -> None:
+    own = Path("/proc/self/cgroup").read_text().splitlines()
+    for part in {part for line in own for part in line.split(":", 2)[2].split("/")} - {""}:
+        assert processes.is_in_unit(os.getpid(), [part])
+    assert not processes.is_in_unit(os.getpid(), ["memory-leak.service"])
+    assert not processes.is_in_unit(2**22 + 1, ["memory-leak.service"])

@@ -7,6 +7,7 @@ command of the connection, and reads one JSON result back. Nothing is written to
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 ROLE = Path(__file__).resolve().parent.parent
+OPERATIONS = ("setup", "reset", "cleanup", "status")
 
 
 def _load(name: str) -> Any:
@@ -30,6 +32,15 @@ def _load(name: str) -> Any:
     return sys.modules[full_name]
 
 
+# Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
+validation, payload = _load("validation"), _load("payload")
+SPEC = validation.argument_spec(ROLE)
+LIBRARY = payload.library(ROLE)
+SOURCE = (ROLE / "files" / "workload.py").read_text()
+# A worker's garbage collector leaves alone what was made before the fork, so those pages need not be copied.
+gc.freeze()
+
+
 class ActionModule(ActionBase):
     """Carries one operation of the role out on one host."""
 
@@ -41,26 +52,23 @@ class ActionModule(ActionBase):
         """Return the host's result record, `failed` with a message where the operation did not succeed."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        validation, payload = _load("validation"), _load("payload")
-        arguments = dict(self._task.args)
-        operation = arguments.pop("operation", None)
-        if operation not in ("setup", "reset", "cleanup", "status"):
-            return _refused(f"operation is {operation!r}: it must be setup, reset, cleanup or status")
-        spec = validation.argument_spec(ROLE)
-        values = {f"{validation.PREFIX}{name}": value for name, value in arguments.items()}
-        errors = validation.unknown_variables([*task_vars, *values], spec)
-        definition, bad_values = validation.definition(spec, {k: v for k, v in values.items() if k in spec})
+        operation = self._task.args.get("operation")
+        if operation not in OPERATIONS or len(self._task.args) > 1:
+            return _refused(f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}")
+        errors = validation.unknown_variables(task_vars, SPEC)
+        values = {name: self._templar.template(task_vars[name]) for name in SPEC if name in task_vars}
+        definition, bad_values = validation.definition(SPEC, values)
         if errors or bad_values:
             return _refused("; ".join([*errors, *bad_values]))
         request = {
             "operation": operation,
             "check": self._task.check_mode,
             "definition": definition,
-            "source": (ROLE / "files" / "workload.py").read_text(),
+            "source": SOURCE,
         }
-        return self._ask_host(payload, request, task_vars)
+        return self._ask_host(request, task_vars)
 
-    def _ask_host(self, payload: Any, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _ask_host(self, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if not self._connection.has_pipelining:
             return _failed(
                 f"the connection plugin {self._connection.transport} can't send data to a command: use ssh or local"
@@ -68,7 +76,7 @@ class ActionModule(ActionBase):
         python = _interpreter(task_vars)
         # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
         answer = self._low_level_execute_command(
-            f"{python} -I -S -", in_data=payload.program(ROLE, request), sudoable=True
+            f"{python} -I -S -", in_data=payload.program(LIBRARY, request), sudoable=True
         )
         result = payload.result(answer["stdout"])
         if result is None:

@@ -1,12 +1,13 @@
 """Callback plugin: one line per host at the end of a run, with what the role found or did there.
 
-It shows a table where rich is installed, and the same columns as plain text elsewhere.
+It shows a table on a terminal where rich is installed, and the same columns as plain text elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ options:
 
 ACTION = "memory_leak"
 FIELDS = ("outcome", "unit", "pid", "started_at", "uptime_s", "rss_bytes", "ceiling_bytes", "oom_in_s", "changes")
-WIDTH_OF_A_LOG = 160
 HEADINGS = ("host", "outcome", "pid", "RSS MiB", "ceiling MiB", "uptime s", "OOM in min", "note")
 
 
@@ -116,19 +116,23 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 def _render(rows: list[tuple[str, ...]]) -> str:
     """Return the rows as a table, the first being its headings."""
     try:
+        if not sys.stdout.isatty():
+            return _plain(rows)
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
-        return "\n".join("  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows)
+        return _plain(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, heading in enumerate(rows[0]):
         table.add_column(heading, justify="right" if 2 <= column <= 6 else "left", overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = WIDTH_OF_A_LOG
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _plain(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
+    return "\n".join("  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows)

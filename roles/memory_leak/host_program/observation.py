@@ -27,22 +27,29 @@ class Host:
     def __init__(self, definition: Record):
         self.wanted = definition
         self.units = units.ours()
-        self.states = units.show_settled([*{definition["unit"], *self.units}])
         places = [definition, *self.units.values()]
         self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
         self.outputs = list(
             dict.fromkeys(place[key] for place in places for key in ("pid_file", "log_file") if place[key])
         )
-        main_pids = {int(state["MainPID"]) for state in self.states.values()}
-        self.started_by_hand = [
-            pid for workload in self.workloads for pid in processes.find(workload) if pid not in main_pids
-        ]
+        self.pids = [pid for workload in self.workloads for pid in processes.find(workload)]
+        self.started_by_hand = [pid for pid in self.pids if not processes.is_in_unit(pid, self.units)]
+        self._states: dict[str, dict[str, str]] | None = None
+
+    @property
+    def states(self) -> dict[str, dict[str, str]]:
+        """Return what systemd says of the units of ours. It is asked late, since that takes long and not all need to know."""
+        if self._states is None:
+            self._states = units.show_settled(list(self.units)) if self.units else {}
+        return self._states
 
     def foreign_unit(self) -> str | None:
         """Return why the wanted unit name is not ours to use, or None."""
         name = self.wanted["unit"]
-        state = self.states[name]
-        if name in self.units or state["LoadState"] == "not-found":
+        if name in self.units or not units.has_file(name):
+            return None
+        state = units.show([name])[name]
+        if state["LoadState"] == "not-found":
             return None
         if state["LoadState"] == "masked":
             return f"{name} is masked on this host"

@@ -1,6 +1,6 @@
 """Setup, reset, cleanup and status of the workload on this host.
 
-`run` takes a request and returns a result, both plain dictionaries (JSON on the wire).
+`run` takes a request and returns a result, both plain dictionaries (Python literals on the wire).
 
 Request: `operation` ('setup', 'reset', 'cleanup' or 'status'), `check` (bool: predict, change nothing), `source` (the
 workload's text) and `definition`: `unit`, `directory`, `log_file`, `pid_file`, `workload_python`, `user` (strings; an
@@ -59,7 +59,10 @@ def cleanup(host: Host, request: Record) -> Record:
         if os.path.isdir(path) and not os.path.islink(path):
             raise Refused(f"a directory is in the way at {path}")
     steps = plan.removal_steps(host)
-    result: Record = {"changes": [description for description, _step in steps], "before": host.definition()}
+    result: Record = {
+        "changes": [description for description, _function, _arguments in steps],
+        "before": host.definition(),
+    }
     if request["check"]:
         return {**result, "outcome": "absent"}
     problems = carry_out(steps)
@@ -75,20 +78,24 @@ def setup(host: Host, request: Record) -> Record:
     definition, source = request["definition"], request["source"].encode()
     steps = plan.setup_steps(host, source, fresh=request["operation"] == "reset")
     result: Record = {
-        "changes": [description for description, _step in steps],
+        "changes": [description for description, _function, _arguments in steps],
         "before": host.definition(),
         "after": {**definition, "build": units.build(definition, source)},
     }
     if request["check"] and steps:
         return {**result, "outcome": "running", "unit": definition["unit"]}
+    problems: list[str] = []
     for step in steps:
         problems = carry_out([step])
         if problems:
-            # Nothing stays half started.
-            raise Failed("; ".join(problems + carry_out(plan.removal_steps(Host(definition)))))
-    result.update(describe(Host(definition) if steps else host))
-    if result["outcome"] != "running":
-        raise Failed(f"{definition['unit']} ended at once: {result['outcome']}")
+            break
+    started = Host(definition) if steps else host
+    result.update(describe(started))
+    if not problems and result["outcome"] != "running":
+        problems = [f"{definition['unit']} ended at once: {units.last_line(definition) or result['outcome']}"]
+    if problems:
+        # Nothing stays half started.
+        raise Failed("; ".join(problems + carry_out(plan.removal_steps(started))))
     if definition["memory_max_bytes"] is not None and result["ceiling_bytes"] is None:
         result["warnings"] = ["this host does not enforce memory ceilings: only the expiry stops the growth"]
     return result
@@ -97,9 +104,9 @@ def setup(host: Host, request: Record) -> Record:
 def carry_out(steps: list[Step]) -> list[str]:
     """Carry all the steps out and return what went wrong with those that failed."""
     problems = []
-    for description, step in steps:
+    for description, function, arguments in steps:
         try:
-            step()
+            function(*arguments)
         except Exception as error:
             problems.append(f"could not {description}: {error}")
     return problems

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from functools import partial
 
 from host_program import paths, processes, units
 from host_program.observation import Host, memory_available_bytes
@@ -12,8 +11,9 @@ from host_program.observation import Host, memory_available_bytes
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    Step = tuple[str, Callable[[], None]]
+    Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # what it does, in words; the function; its arguments
 
 # What the rest of the host keeps when the workload reaches its ceiling.
 MEMORY_RESERVE_BYTES = 128 * 1024**2
@@ -35,7 +35,7 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
         raise Refused(obstacle)
     ceiling_bytes = wanted["memory_max_bytes"]
     if ceiling_bytes is not None:
-        held = [processes.measure(int(state["MainPID"])) for state in host.states.values()]
+        held = [processes.measure(pid) for pid in host.pids]
         room_bytes = memory_available_bytes() + sum(measured["rss_bytes"] for measured in held if measured)
         if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
             raise Refused(
@@ -78,20 +78,20 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
     """Return the steps that remove all there is of ours, but for one directory that is about to be used again."""
     steps: list[Step] = []
     for name in host.units:
-        steps.append((f"stop {name}", partial(units.stop, name)))
+        steps.append((f"stop {name}", units.stop, (name,)))
     if host.started_by_hand:
         pids = ", ".join(map(str, host.started_by_hand))
         for workload in host.workloads:
-            steps.append((f"end what runs {workload} by hand (PID {pids})", partial(processes.end, workload)))
+            steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload,)))
     # The PID file goes with its service; it is listed because in the end it is gone.
     files = host.files()
     for path in files:
-        steps.append((f"remove {path}", partial(paths.remove, path)))
+        steps.append((f"remove {path}", paths.remove, (path,)))
     for workload in host.workloads:
         directory = os.path.dirname(workload)
         if directory != keep_directory:
             for path in paths.removable_directories(directory, set(files)):
-                steps.append((f"remove {path}", partial(os.rmdir, path)))
+                steps.append((f"remove {path}", os.rmdir, (path,)))
     return steps
 
 
@@ -101,10 +101,10 @@ def installation_steps(host: Host, source: bytes) -> list[Step]:
     workload = units.workload_path(wanted)
     steps: list[Step] = []
     if not os.path.isdir(wanted["directory"]):
-        steps.append((f"create {wanted['directory']}", partial(paths.create_directories, wanted["directory"])))
-    steps.append((f"write {workload}", partial(paths.create, workload, source)))
-    steps.append((f"create {wanted['log_file']}", partial(paths.create, wanted["log_file"])))
-    steps.append((f"start {wanted['unit']}", partial(units.start, wanted, source)))
+        steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
+    steps.append((f"write {workload}", paths.create, (workload, source)))
+    steps.append((f"create {wanted['log_file']}", paths.create, (wanted["log_file"],)))
+    steps.append((f"start {wanted['unit']}", units.start, (wanted, source)))
     return steps
 
 
@@ -117,6 +117,6 @@ def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
         obstacle = paths.obstacle(units.workload_path(host.wanted), [path])
         if obstacle:
             raise Refused(obstacle)
-        return [(f"write {path}", partial(paths.create, path, f"{pid}\n".encode()))]
+        return [(f"write {path}", paths.create, (path, f"{pid}\n".encode()))]
     refuse_or_fail(host, source)
     return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     Measured = dict[str, Any]
@@ -69,6 +69,16 @@ def find(script: str) -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and runs_script(int(name), script))
 
 
+def is_in_unit(pid: int, names: Iterable[str]) -> bool:
+    """Tell whether a process is in the cgroup of one of these units."""
+    try:
+        with open(f"/proc/{pid}/cgroup") as file:
+            parts = set(file.read().replace("\n", "/").split("/"))
+    except OSError:  # it has ended
+        return False
+    return not parts.isdisjoint(names)
+
+
 def measure(pid: int) -> Measured | None:
     """Return `rss_bytes`, `uptime_s` and `started_at` (ISO 8601, UTC) of a process, or None if it has ended."""
     try:
@@ -94,6 +104,8 @@ def end(script: str, patience_s: float = 5) -> None:
 
     Raises TimeoutError if one outlives SIGKILL by `patience_s` too (stuck in the kernel, say).
     """
+    import signal  # late: it is seldom needed, and costs more than the other imports together
+
     handles = {}
     for pid in find(script):
         try:
@@ -109,20 +121,16 @@ def end(script: str, patience_s: float = 5) -> None:
         for signals in ((signal.SIGTERM, signal.SIGCONT), (signal.SIGKILL,)):
             for handle in handles:
                 for number in signals:
-                    _send(handle, number)
+                    try:
+                        signal.pidfd_send_signal(handle, number)
+                    except ProcessLookupError:
+                        pass  # ended in the meantime, which is what we want
             _wait(handles, patience_s)
         if handles:
             raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, handles.values()))}")
     finally:
         for handle in handles:
             os.close(handle)
-
-
-def _send(handle: int, number: signal.Signals) -> None:
-    try:
-        signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        pass  # ended in the meantime, which is what we want
 
 
 def _wait(handles: dict[int, int], patience_s: float) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shlex
-import subprocess
 import time
+import zlib
 
 from host_program import paths
+from host_program.commands import run
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
@@ -17,6 +16,21 @@ if TYPE_CHECKING:
     Definition = dict[str, Any]
 
 TRANSIENT_DIRECTORY = "/run/systemd/transient"
+# Where systemd looks for the files of system units (systemd.unit(5)).
+UNIT_DIRECTORIES = (
+    TRANSIENT_DIRECTORY,
+    *(
+        f"/run/systemd/{name}"
+        for name in ("system.control", "generator.early", "system", "generator", "generator.late")
+    ),
+    *(f"/etc/systemd/{name}" for name in ("system.control", "system", "system.attached")),
+    *(
+        "/run/systemd/system.attached",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    ),
+)
 # An environment variable in every unit of ours. It tells them from other people's under any name, and its value changes
 # with the definition. On the host it reads like the build of an ordinary service.
 MARKER = "SESSION_CACHE_BUILD"
@@ -61,28 +75,13 @@ SANDBOX = (
 )
 
 
-def run(*command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a command, its output captured as text in the C locale."""
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        env=environment,
-        timeout=timeout_s,
-        check=False,
-    )
-
-
 def show(names: list[str]) -> dict[str, dict[str, str]]:
     """Return systemd's properties (those in SHOWN) of units, by name."""
-    shown = run("systemctl", "show", f"--property={SHOWN}", *names)
-    if shown.returncode:
-        raise RuntimeError(f"systemctl show failed: {shown.stderr.strip()}")
-    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.stdout.split("\n\n")]
-    return {block["Id"]: block for block in blocks if block}
+    status, shown = run("systemctl", "show", f"--property={SHOWN}", *names)
+    if status:
+        raise RuntimeError(f"systemctl show failed: {shown.strip()}")
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n")]
+    return {block["Id"]: block for block in blocks if "Id" in block}
 
 
 def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
@@ -122,13 +121,18 @@ def ours() -> dict[str, Definition]:
     return found
 
 
+def has_file(name: str) -> bool:
+    """Tell whether a unit of this name is defined by anyone: much quicker than asking systemd, which has the last word."""
+    return any(os.path.lexists(os.path.join(directory, name)) for directory in UNIT_DIRECTORIES)
+
+
 def parse(name: str, text: str) -> Definition:
     """Return the definition behind a unit file of ours. A part that is not there is None."""
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    command = shlex.split(settings.get("ExecStart", ""))
+    command = _words(settings.get("ExecStart", ""))
     python, workload, _option, rate = command if len(command) == 4 else (None, None, None, None)
     log_file = settings.get("StandardOutput", "").partition("append:")[2]
-    remove_pid_file = shlex.split(settings.get("ExecStopPostEx") or settings.get("ExecStopPost") or "")
+    remove_pid_file = _words(settings.get("ExecStopPostEx") or settings.get("ExecStopPost") or "")
     ceiling = settings.get("MemoryMax", "infinity")
     return {
         "unit": name,
@@ -142,6 +146,11 @@ def parse(name: str, text: str) -> Definition:
         "user": settings.get("User", ""),
         "build": settings.get("Environment", "").strip('"').partition(f"{MARKER}=")[2],
     }
+
+
+def _words(command: str) -> list[str]:
+    """Split a command line of ours, in which systemd quotes each word; none holds a space or a quote itself."""
+    return command.replace('"', "").split()
 
 
 def seconds(span: str) -> int:
@@ -169,7 +178,7 @@ def properties(definition: Definition) -> list[str]:
         "WorkingDirectory=/",
         f"StandardOutput=append:{definition['log_file']}",
         f"StandardError=append:{definition['log_file']}",
-        "ExecStartPost=+/bin/sh -c " + shlex.quote(write_pid_file.replace("$", "$$")),
+        'ExecStartPost=+/bin/sh -c "{}"'.format(write_pid_file.replace("$", "$$")),
         f"ExecStopPost=+/bin/rm -f {pid_file}",
         f"MemoryMax={'infinity' if ceiling is None else ceiling}",
         "MemorySwapMax=0",
@@ -182,9 +191,9 @@ def properties(definition: Definition) -> list[str]:
 
 
 def build(definition: Definition, source: bytes) -> str:
-    """Return a digest of everything that makes up the service: command, properties and source."""
+    """Return a checksum of everything that makes up the service: command, properties and source."""
     parts = [*properties(definition), *command(definition), source.decode()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return format(zlib.crc32("\0".join(parts).encode()), "08x")
 
 
 def command(definition: Definition) -> list[str]:
@@ -196,7 +205,7 @@ def command(definition: Definition) -> list[str]:
 def start(definition: Definition, source: bytes) -> None:
     """Start the unit and wait until the service has logged its first line. Raises RuntimeError if it does not run."""
     settings = [*properties(definition), f"Environment={MARKER}={build(definition, source)}"]
-    started = run(
+    status, said = run(
         "systemd-run",
         "--quiet",
         "--no-ask-password",
@@ -207,35 +216,45 @@ def start(definition: Definition, source: bytes) -> None:
         *command(definition),
         timeout_s=START_TIMEOUT_S + 10,
     )
-    if started.returncode:
-        raise RuntimeError(f"systemd did not start {definition['unit']}: {started.stderr.strip()}")
+    if status:
+        raise RuntimeError(f"systemd did not start {definition['unit']}: {said.strip()}")
     wait_for_first_line(definition)
 
 
 def wait_for_first_line(definition: Definition) -> None:
-    """Wait until the service has logged something and is still alive. Raises RuntimeError otherwise."""
+    """Wait until the service has logged something. Raises RuntimeError if it ends, or is silent for too long."""
     name, log_file = definition["unit"], definition["log_file"]
     deadline = time.monotonic() + FIRST_LINE_TIMEOUT_S
     while time.monotonic() < deadline:
         look_again = time.monotonic() + 1
-        while not os.path.getsize(log_file) and time.monotonic() < look_again:
+        while time.monotonic() < look_again:
+            if os.path.getsize(log_file):
+                return
             time.sleep(0.02)
         if show([name])[name]["ActiveState"] != "active":
-            with open(log_file, errors="replace") as file:
-                last_line = file.read().rstrip().rpartition("\n")[2]
-            raise RuntimeError(f"{name} ended at once: {last_line or 'it logged nothing'}")
-        if os.path.getsize(log_file):
-            return
+            raise RuntimeError(f"{name} ended at once and logged nothing")
     raise RuntimeError(f"{name} started but logged nothing in {FIRST_LINE_TIMEOUT_S} s")
+
+
+def last_line(definition: Definition) -> str:
+    """Return the last line of the service's log, empty if there is none."""
+    try:
+        with open(definition["log_file"], errors="replace") as file:
+            return file.read().rstrip().rpartition("\n")[2]
+    except OSError:
+        return ""
 
 
 def stop(name: str) -> None:
     """Stop a unit, wait until its processes are gone, and make systemd forget it. Raises RuntimeError if that fails."""
+    _status, said = run("systemctl", "stop", name)
+    if not os.path.exists(os.path.join(TRANSIENT_DIRECTORY, name)):
+        return  # it has unloaded the unit, as it does when the last process is gone
     state = show([name])[name]
     if state.get("FreezerState", "") not in ("running", ""):
         run("systemctl", "thaw", name)
-    stopped = run("systemctl", "stop", name)
-    state = show([name])[name]
+        _status, said = run("systemctl", "stop", name)
+        state = show([name])[name]
     if state["ActiveState"] == "failed":
         run("systemctl", "reset-failed", name)
         state = show([name])[name]
@@ -246,4 +265,4 @@ def stop(name: str) -> None:
         run("systemctl", "daemon-reload")
         state = show([name])[name]
     if state["ActiveState"] != "inactive":
-        raise RuntimeError(f"systemd did not stop {name}: {stopped.stderr.strip() or state['ActiveState']}")
+        raise RuntimeError(f"systemd did not stop {name}: {said.strip() or state['ActiveState']}")

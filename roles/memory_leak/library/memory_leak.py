@@ -9,8 +9,7 @@ description:
   - An action plugin that costs one round trip per host. It sends one Python program over stdin to the host's python3
     (3.9 or newer), which C(ansible_python_interpreter) may name, and installs nothing.
   - The host must run systemd, and the task must run as root there, by O(ignore:become) where needed.
-  - The role C(memory_leak) calls it with the role's variables; each option is the variable of that name with the prefix
-    C(memory_leak_).
+  - It reads the variables of the role C(memory_leak), whose tasks call it; C(ansible-doc -t role memory_leak) explains them.
 options:
   operation:
     description:
@@ -20,47 +19,6 @@ options:
       - V(status) reports and changes nothing.
     type: str
     choices: [setup, reset, cleanup, status]
-    required: true
-  rate_mib_per_min:
-    description: How fast the memory grows, in MiB per minute, from 0.2 to 6000.
-    type: float
-    required: true
-  memory_max:
-    description:
-      - The ceiling at which the kernel's OOM killer ends the service, as a whole number and a unit (M, G, T), from 32M to 1T.
-    type: str
-    required: true
-  runtime_max:
-    description: After this time the host ends the service, as a whole number and a unit (s, min, h, d), from 60s to 7d.
-    type: str
-    required: true
-  user:
-    description: An existing user of the host to run the service as. Empty means a dynamic, unprivileged one.
-    type: str
-    required: true
-  directory:
-    description: The directory for C(workload.py), an absolute path.
-    type: path
-    required: true
-  unit:
-    description: The name of the transient unit, with or without C(.service).
-    type: str
-    required: true
-  log_file:
-    description: The file for stdout and stderr of the service, an absolute path outside O(directory).
-    type: path
-    required: true
-  pid_file:
-    description: The file for the PID of the service, an absolute path outside O(directory).
-    type: path
-    required: true
-  workload_python:
-    description: The Python (3.9 or newer) on the host that runs the service.
-    type: path
-    required: true
-  allow_host_oom:
-    description: V(true) lifts the ceiling, so that the growth ends in an OOM of the whole host.
-    type: bool
     required: true
 attributes:
   check_mode:
