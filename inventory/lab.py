@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ansible inventory of the local lab: its running virtual machines, in the group memory_leak; nothing when it is down.
+"""Ansible inventory of the local lab: its running hosts, in the group memory_leak; nothing when it is down.
 
 The lab is the one called "default", or the one named by the environment variable MEMORY_LEAK_LAB. What is read here is
 written by the role `lab`. Standard library only, so that any ansible-core can run it.
@@ -11,24 +11,24 @@ from pathlib import Path
 
 # A control socket in the lab's directory lets all ssh clients share a connection; the path of a socket has a limit.
 LONGEST_SOCKET_DIRECTORY = 80
-SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away machines that only this computer reaches
+SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away hosts that only this computer reaches
 
 
-def is_running(machine):
-    """Tell whether the QEMU that belongs to a machine's directory is alive."""
+def is_running(home):
+    """Tell whether the process that is the host of this directory is alive."""
     try:
-        pid = int((machine / "qemu.pid").read_text())
-        return f"file={machine}/disk.qcow2," in Path(f"/proc/{pid}/cmdline").read_text()
+        pid = int((home / "pid").read_text())
+        return f"{home}/credentials" in Path(f"/proc/{pid}/cmdline").read_text()
     except (OSError, ValueError):
         return False
 
 
-def variables(lab, machine):
-    """Return the connection variables of a machine of the lab."""
-    user = machine["user"]
+def variables(lab, host):
+    """Return the connection variables of a host of the lab."""
+    user = host["user"]
     found = {
         "ansible_host": "127.0.0.1",
-        "ansible_port": machine["port"],
+        "ansible_port": host["port"],
         "ansible_user": user,
         "ansible_ssh_private_key_file": str(lab / "key"),
         "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab}/known_hosts -o IdentitiesOnly=yes",
@@ -46,8 +46,8 @@ def main():
     """Print the whole inventory, whatever is asked for."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     lab = state / "memory-leak-lab" / os.environ.get("MEMORY_LEAK_LAB", "default")
-    running = [json.loads(file.read_text()) for file in sorted(lab.glob("*/machine.json")) if is_running(file.parent)]
-    hosts = {machine["name"]: variables(lab, machine) for machine in running}
+    running = [json.loads(file.read_text()) for file in sorted(lab.glob("*/host.json")) if is_running(file.parent)]
+    hosts = {host["name"]: variables(lab, host) for host in running}
     print(json.dumps({"memory_leak": {"hosts": list(hosts)}, "_meta": {"hostvars": hosts}}))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from memory_leak_lab.lab import images, virtual_machines
+from memory_leak_lab.lab import containers, hosts, images, lifecycle
 from memory_leak_lab.lab.images import LabError
 
 
@@ -17,8 +18,15 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def up(name: str = "test", count: int = 2, releases: str = "bookworm", users: str = "root", memory: int = 2048) -> None:
-    virtual_machines.up(name, count, releases.split(), users.split(), memory, print)
+def up(
+    name: str = "test",
+    driver: str = "qemu",
+    count: int = 2,
+    releases: str = "bookworm",
+    users: str = "root",
+    memory: int = 2048,
+) -> None:
+    lifecycle.up(name, driver, count, releases.split(), users.split(), memory, print)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", "a" * 41])
@@ -26,12 +34,16 @@ def test_a_bad_name_is_refused_both_ways(name: str) -> None:
     with pytest.raises(LabError, match="lab_name is "):
         up(name)
     with pytest.raises(LabError, match="lab_name is "):
-        virtual_machines.down(name)
+        lifecycle.down(name)
 
 
 def test_bad_values_are_named() -> None:
     with pytest.raises(LabError, match="lab_host_count is 0: it must be from 1 to 20"):
         up(count=0)
+    with pytest.raises(LabError, match="lab_host_count is 201: it must be from 1 to 200 for the driver nspawn"):
+        up(driver="nspawn", count=201)
+    with pytest.raises(LabError, match="lab_driver is 'docker': it must be qemu or nspawn"):
+        up(driver="docker")
     with pytest.raises(LabError, match="lab_memory_mib is 64"):
         up(memory=64)
     with pytest.raises(LabError, match=r"lab_releases is \['sarge'\]"):
@@ -46,6 +58,20 @@ def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPat
         up()
 
 
+def test_containers_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="lab_driver is 'nspawn', which needs root"):
+        containers.check(1)
+
+
+def test_free_ports_differ_and_are_free() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        ports = hosts.free_ports(200)
+    assert len(set(ports)) == 200
+    assert set(ports) <= set(hosts.PORTS)
+
+
 def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = images.digest("bookworm")
     assert before != images.digest("trixie")
@@ -54,19 +80,19 @@ def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_stale_pid_file_is_not_believed_and_nobody_is_killed() -> None:
-    home = virtual_machines.lab_directory("test") / "debian12"
+    home = hosts.lab_directory("test") / "debian12"
     home.mkdir(parents=True)
-    (home / "qemu.pid").write_text(f"{os.getpid()}\n")
-    (home / "machine.json").write_text("{}")
-    assert virtual_machines.machines("test") == []
-    assert virtual_machines.down("test") == ["debian12"]
+    (home / "pid").write_text(f"{os.getpid()}\n")
+    (home / "host.json").write_text("{}")
+    assert hosts.running("test") == []
+    assert lifecycle.down("test") == ["debian12"]
     assert not home.parent.exists()
 
 
 def test_what_a_killed_run_left_is_removed() -> None:
-    (virtual_machines.lab_directory("test") / "debian12").mkdir(parents=True)
-    assert virtual_machines.down("test") == ["debian12"]
+    (hosts.lab_directory("test") / "debian12").mkdir(parents=True)
+    assert lifecycle.down("test") == ["debian12"]
 
 
 def test_down_of_nothing_is_nothing() -> None:
-    assert virtual_machines.down("test") == []
+    assert lifecycle.down("test") == []

@@ -1,4 +1,4 @@
-"""Action plugin: brings the lab of virtual machines on this computer up or down.
+"""Action plugin: brings the lab of throw-away hosts on this computer up or down.
 
 `ansible-doc -M roles/lab/library lab` shows its options and what it returns.
 """
@@ -11,14 +11,15 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 try:
-    from memory_leak_lab.lab import virtual_machines
+    from memory_leak_lab.lab import lifecycle
     from memory_leak_lab.lab.images import LabError
 except ImportError:
-    virtual_machines = None  # type: ignore[assignment]
+    lifecycle = None  # type: ignore[assignment]
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["up", "down"], "required": True},
     "name": {"type": "str", "required": True},
+    "driver": {"type": "str"},
     "host_count": {"type": "int"},
     "releases": {"type": "list", "elements": "str"},
     "users": {"type": "list", "elements": "str"},
@@ -32,12 +33,13 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `changed`, and the names of the machines that were started or stopped as `machines`."""
+        """Return `changed`, and the names of the hosts that were started or stopped as `hosts`."""
         super().run(tmp, task_vars)
-        if virtual_machines is None:
+        if lifecycle is None:
             return {"failed": True, "msg": "the Python package of this project is not installed: run script/bootstrap"}
         _checked, arguments = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, required_if=[("state", "up", ("host_count", "releases", "users", "memory_mib"))]
+            argument_spec=ARGUMENTS,
+            required_if=[("state", "up", ("driver", "host_count", "releases", "users", "memory_mib"))],
         )
         name = arguments["name"]
         display = Display()
@@ -47,10 +49,11 @@ class ActionModule(ActionBase):
 
         try:
             if arguments["state"] == "down":
-                names = virtual_machines.down(name)
+                names = lifecycle.down(name)
             else:
-                names = virtual_machines.up(
+                names = lifecycle.up(
                     name,
+                    arguments["driver"],
                     arguments["host_count"],
                     arguments["releases"],
                     arguments["users"],
@@ -59,4 +62,4 @@ class ActionModule(ActionBase):
                 )
         except LabError as error:
             return {"failed": True, "msg": str(error)}
-        return {"changed": bool(names), "machines": names}
+        return {"changed": bool(names), "hosts": names}

@@ -2,12 +2,12 @@
 
 DOCUMENTATION = """
 module: lab
-short_description: Bring a lab of throw-away virtual machines on this computer up or down
+short_description: Bring a lab of throw-away hosts on this computer up or down
 description:
-  - Boots QEMU virtual machines from cached Debian images, or stops them and forgets all about them.
-  - Runs on the controller, without root, and needs the Python package of this project there.
-  - The machines are reached over ssh on loopback ports, with a key and known host keys that the lab makes.
-  - The inventory source C(inventory/lab.py) finds the machines of a lab that is up.
+  - Boots QEMU virtual machines or systemd-nspawn containers from cached Debian images, or stops them and forgets them.
+  - Runs on the controller, and needs the Python package of this project there.
+  - The hosts are reached over ssh on loopback ports, with a key and known host keys that the lab makes.
+  - The inventory source C(inventory/lab.py) finds the hosts of a lab that is up.
 options:
   state:
     description: Whether the lab is to be up or down.
@@ -18,21 +18,30 @@ options:
     description: The lab's name, up to 40 lower-case letters, digits and C(-). Labs of different names are independent.
     type: str
     required: true
+  driver:
+    description:
+      - What the hosts are. Needed for O(state=up).
+      - V(qemu), virtual machines with a kernel and memory of their own, on KVM where it works. They need no root.
+      - V(nspawn), containers, for fleets of many. They need root, and share the computer's kernel, network and memory, so
+        neither memory ceilings nor the kernel's log can be seen at work there. It raises the sysctl
+        C(fs.inotify.max_user_instances) as far as they need.
+    type: str
+    choices: [qemu, nspawn]
   host_count:
-    description: The number of machines, 1 to 20. Needed for O(state=up).
+    description: The number of hosts, 1 to 20 with V(qemu) and 1 to 200 with V(nspawn). Needed for O(state=up).
     type: int
   releases:
-    description: The Debian releases dealt out to the machines in turn, of V(bookworm) and V(trixie). Needed for O(state=up).
+    description: The Debian releases dealt out to the hosts in turn, of V(bookworm) and V(trixie). Needed for O(state=up).
     type: list
     elements: str
   users:
     description:
-      - The users dealt out to the machines in turn, as whom Ansible logs in. Needed for O(state=up).
+      - The users dealt out to the hosts in turn, as whom Ansible logs in. Needed for O(state=up).
       - V(root), V(admin) (sudo without a password) and V(trainer) (sudo with a password).
     type: list
     elements: str
   memory_mib:
-    description: The memory of each machine in MiB, 256 to 65536. Needed for O(state=up).
+    description: The memory of each virtual machine in MiB, 256 to 65536. Needed for O(state=up).
     type: int
 author:
   - The memory-leak scenario's authors
@@ -43,6 +52,7 @@ EXAMPLES = """
   lab:
     state: up
     name: default
+    driver: qemu
     host_count: 2
     releases: [bookworm, trixie]
     users: [root]
@@ -50,8 +60,8 @@ EXAMPLES = """
 """
 
 RETURN = """
-machines:
-  description: The machines that were started, or that were there before the lab went down.
+hosts:
+  description: The hosts that were started, or that were there before the lab went down.
   returned: success
   type: list
   elements: str

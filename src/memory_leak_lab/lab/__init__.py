@@ -1,1 +1,1 @@
-"""Throw-away virtual machines on this computer: `images` builds their disks, `virtual_machines` boots and stops them."""
+"""Throw-away hosts on this computer: `lifecycle` brings them up and down by the drivers `virtual_machines` and `containers`."""
