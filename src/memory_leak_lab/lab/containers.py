@@ -83,7 +83,7 @@ def main_process(pid: int) -> int:
 
 def clean(home: Path) -> None:
     """Remove what a container that is gone left outside its directory: its cgroups, and whatever still lives there."""
-    for group in _cgroups(home):
+    for group in cgroups(home):
         _remove_cgroup(group)
     with contextlib.suppress(FileNotFoundError):
         (PROPAGATE / _machine_name(home)).rmdir()
@@ -106,14 +106,14 @@ def _mounted_root(directory: Path, container: Host) -> Path:
     return root
 
 
-def _cgroups(home: Path) -> list[Path]:
+def cgroups(home: Path) -> list[Path]:
     """Return the cgroups of a container, there or not: one in each hierarchy that is mounted."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return [Path(fields[1]) / _machine_name(home) for fields in mounts if fields[2] in ("cgroup", "cgroup2")]
 
 
 def _make_cgroups(home: Path) -> list[Path]:
-    groups = _cgroups(home)
+    groups = cgroups(home)
     for group in groups:
         group.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):  # of version 1 alone: empty there, and then nothing can run

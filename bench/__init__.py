@@ -1,0 +1,1 @@
+"""How fast the role is on a fleet, beside plain ssh and its peers, and how straight the workload grows: `script/bench`."""

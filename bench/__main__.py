@@ -1,0 +1,174 @@
+"""Measure, and write `results.json`, `results.md` and `setup.svg`: `script/bench --help` says how."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench import contenders, measure, report, workload
+from bench.contenders import LEAVES_RUNNING, Contender
+from bench.fleet import PARALLEL_SSH, Fleet
+from bench.steps import PROJECT, scripts
+
+FORKS = (5, 10, 20, 40)
+CONSOLE = Console(highlight=False)
+
+
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few minutes: fewer sizes, rounds and peers")
+    parser.add_argument("--hosts", type=int, nargs="+", help="sizes of the fleet (1 5 10 25 50 100; quick: 1 10 25)")
+    parser.add_argument("--peer-hosts", type=int, nargs="+", help="sizes at which the peers run (10 50; quick: 10)")
+    parser.add_argument("--rounds", type=int, help="rounds of the role and of ssh (5; quick: 2)")
+    parser.add_argument("--peer-rounds", type=int, help="rounds of the peers (3; quick: 1)")
+    parser.add_argument("--workload-seconds", type=int, help="how long the workload runs (300; quick: 30)")
+    parser.add_argument("--output", type=Path, default=PROJECT / "reports" / "bench", help="directory for the results")
+    chosen = parser.parse_args()
+    quick = {"hosts": [1, 10, 25], "peer_hosts": [10], "rounds": 2, "peer_rounds": 1, "workload_seconds": 30}
+    full = {
+        "hosts": [1, 5, 10, 25, 50, 100],
+        "peer_hosts": [10, 50],
+        "rounds": 5,
+        "peer_rounds": 3,
+        "workload_seconds": 300,
+    }
+    for name, value in (quick if chosen.quick else full).items():
+        if getattr(chosen, name) is None:
+            setattr(chosen, name, value)
+    return chosen
+
+
+class Bench:
+    """Runs contenders on a fleet and collects what each run cost."""
+
+    def __init__(self, fleet: Fleet):
+        self.fleet = fleet
+        self.runs: list[dict[str, Any]] = []
+
+    def round(self, contender: Contender, count: int, keep_open: bool, count_round_trips: bool) -> None:
+        """Run all operations of a contender once, in their order, with connections kept open or not."""
+        fleet = self.fleet
+        connections = "warm" if keep_open else "cold"
+        for operation in contender.operations:
+            fleet.close_connections()
+            if keep_open:
+                fleet.run_everywhere("true", count)
+            before = fleet.round_trips(count) if count_round_trips else []
+            command = contender.command(operation, count, keep_open)
+            cost = measure.run(command, fleet.work / "log", contender.environment)
+            CONSOLE.print(f"{count:4} hosts  {contender.name:28} {operation:12} {connections}  {cost.seconds:7.2f} s")
+            expected = LEAVES_RUNNING.get(operation)
+            if expected is not None and fleet.running(count) != count * expected:
+                raise measure.BenchError(
+                    f"after {operation} by {contender.name} it runs on {fleet.running(count)} hosts"
+                )
+            after = fleet.round_trips(count) if count_round_trips else []
+            self.runs.append(
+                {
+                    "contender": contender.name,
+                    "operation": operation,
+                    "connections": connections,
+                    "hosts": count,
+                    **asdict(cost),
+                    "round_trips": sorted({later - earlier for earlier, later in zip(before, after, strict=True)}),
+                }
+            )
+        if "cleanup" not in contender.operations:
+            fleet.run_everywhere(scripts()["cleanup"], count)
+
+    def fleet_rounds(self, chosen: argparse.Namespace) -> None:
+        """Measure all contenders in turn, round by round."""
+        for number in range(chosen.rounds):
+            for count in chosen.hosts:
+                for contender, keep_open in self._turns(contenders.basic(self.fleet)):
+                    self.round(contender, count, keep_open, count_round_trips=number == 0)
+            if number < chosen.peer_rounds:
+                for count in chosen.peer_hosts:
+                    for contender in contenders.peers(self.fleet):
+                        self.round(contender, count, keep_open=False, count_round_trips=number == 0)
+
+    def _turns(self, those: list[Contender]) -> Iterator[tuple[Contender, bool]]:
+        for keep_open in (False, True):
+            yield from ((contender, keep_open) for contender in those if contender.keeps_connections or not keep_open)
+
+    def memory(self, counts: list[int]) -> list[dict[str, Any]]:
+        """Return the controller's memory during a setup, by the number of hosts."""
+        role = contenders.basic(self.fleet)[-1]
+        found = []
+        for count in counts:
+            peaks = measure.memory(role.command("setup", count, False), self.fleet.work / "log")
+            found.append({"hosts": count, **asdict(peaks)})
+            measure.run(role.command("cleanup", count, False), self.fleet.work / "log")
+        return found
+
+    def forks(self, count: int, rounds: int) -> list[dict[str, Any]]:
+        """Return what setup and cleanup together take, with cold connections, by the number of forks."""
+        role = contenders.basic(self.fleet)[-1]
+        found = []
+        for _round in range(rounds):
+            for forks in FORKS:
+                seconds = 0.0
+                for operation in ("setup", "cleanup"):
+                    self.fleet.close_connections()
+                    command = [*role.command(operation, count, False), "--forks", str(forks)]
+                    seconds += measure.run(command, self.fleet.work / "log").seconds
+                found.append({"forks": forks, "hosts": count, "seconds": seconds})
+                CONSOLE.print(f"{count:4} hosts  {forks:3} forks: setup and cleanup {seconds:7.2f} s")
+        return found
+
+
+def computer() -> dict[str, Any]:
+    """Return what the numbers depend on: this computer and the versions of the programs."""
+    packages = ("ansible-core", "mitogen", "parallel-ssh")
+    return {
+        "processors": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3),
+        "kernel": platform.release().split("-")[0],
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "parallel": PARALLEL_SSH,
+    }
+
+
+def main() -> None:
+    """Measure everything that was asked for, and write the results even if only a part of it worked out."""
+    chosen = arguments()
+    sizes = sorted({*chosen.hosts, *chosen.peer_hosts})
+    results: dict[str, Any] = {"generated_at": datetime.now(UTC).isoformat(timespec="seconds"), "computer": computer()}
+    results["rounds"], results["peer_rounds"] = chosen.rounds, chosen.peer_rounds
+    with tempfile.TemporaryDirectory() as work:
+        fleet = Fleet(max(sizes), Path(work))
+        try:
+            bench = Bench(fleet)
+            results["runs"] = bench.runs
+            bench.fleet_rounds(chosen)
+            typical = 50 if 50 in sizes else sizes[-1]
+            results["memory"] = bench.memory(chosen.hosts)
+            results["forks"] = bench.forks(typical, chosen.peer_rounds)
+        finally:
+            fleet.down()
+        overhead = subprocess.run(
+            [sys.executable, "-m", "bench.overhead", str(typical)], capture_output=True, check=True, cwd=PROJECT
+        )
+        results["overhead"] = {"hosts": typical, **json.loads(overhead.stdout)}
+        results["workload_seconds"] = chosen.workload_seconds
+        results["workload"] = [asdict(result) for result in workload.measure(chosen.workload_seconds, Path(work))]
+    report.write(results, chosen.output, CONSOLE)
+
+
+if __name__ == "__main__":
+    main()

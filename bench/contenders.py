@@ -1,0 +1,83 @@
+"""Who is measured on the fleet, and by which commands: the role, plain ssh, and its peers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ansible_mitogen
+
+from bench import steps
+from bench.fleet import PARALLEL_SSH, Fleet
+
+PEERS = steps.PROJECT / "bench" / "peers"
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
+ANSIBLE_CORE_RS = str(steps.PROJECT / ".venv-ansible-core-rs" / "bin" / "ansible")
+# What an operation leaves behind: the workload running on every host, or on none. The others change nothing.
+LEAVES_RUNNING = {"setup": True, "reset": True, "cleanup": False}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work: its operations in the order they are run, and the command for each on so many hosts."""
+
+    name: str
+    operations: tuple[str, ...]
+    command: Callable[[str, int, bool], list[str]]  # of an operation, a number of hosts, whether connections are kept
+    keeps_connections: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def basic(fleet: Fleet) -> list[Contender]:
+    """Return those that are measured at every size: the limit, the library parallel-ssh, and the role."""
+    scripts = {}
+    for name, script in steps.scripts().items():
+        scripts[name] = fleet.work / f"{name}.sh"
+        scripts[name].write_text(script)
+
+    def ssh(operation: str, count: int, keep_open: bool) -> list[str]:
+        return fleet.parallel_ssh(scripts[operation], count, keep_open)
+
+    def library(operation: str, count: int, _keep_open: bool) -> list[str]:
+        program = str(PEERS / "parallel_ssh_library.py")
+        ports = [str(host.port) for host in fleet.hosts[:count]]
+        return [sys.executable, program, str(scripts[operation]), f"{fleet.directory}/key", str(PARALLEL_SSH), *ports]
+
+    def role(operation: str, count: int, _keep_open: bool) -> list[str]:
+        playbook = operation.removesuffix(" again")
+        return [ANSIBLE_PLAYBOOK, f"{playbook}.yml", "-i", str(fleet.inventory(count))]
+
+    return [
+        Contender("parallel ssh", ("setup", "status", "reset", "cleanup"), ssh),
+        Contender("parallel-ssh library", ("setup", "reset", "cleanup"), library, keeps_connections=False),
+        Contender("this role", ("setup", "setup again", "status", "reset", "cleanup"), role),
+    ]
+
+
+def peers(fleet: Fleet) -> list[Contender]:
+    """Return the ordinary role of six tasks under the engines that run such roles; each does setup alone, connecting anew."""
+    variables = fleet.work / "peers.json"
+    variables.write_text(json.dumps(steps.peer_variables()))
+    settings = {"ANSIBLE_CONFIG": str(PEERS / "ansible.cfg")}
+    plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
+    mitogen = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins)}
+
+    def playbook(engine: list[str], name: str) -> Callable[[str, int, bool], list[str]]:
+        def command(_operation: str, count: int, _keep_open: bool) -> list[str]:
+            inventory = str(fleet.inventory(count))
+            return [*engine, str(PEERS / f"{name}.yml"), "-i", inventory, "-e", f"@{variables}", "-f", "20"]
+
+        return command
+
+    def contender(name: str, engine: list[str], playbook_name: str, environment: dict[str, str]) -> Contender:
+        return Contender(name, ("setup",), playbook(engine, playbook_name), False, settings | environment)
+
+    return [
+        contender("six tasks", [ANSIBLE_PLAYBOOK], "six_tasks", {}),
+        contender("six tasks with facts", [ANSIBLE_PLAYBOOK], "six_tasks_with_facts", {}),
+        contender("six tasks, Mitogen", [ANSIBLE_PLAYBOOK], "six_tasks", mitogen),
+        contender("six tasks, ansible-core-rs", [ANSIBLE_CORE_RS, "playbook"], "six_tasks", {}),
+    ]

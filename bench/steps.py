@@ -1,0 +1,67 @@
+"""The scenario's steps as plain shell scripts: what an operator would send over ssh without any tool. They set the limit."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+ROLE = PROJECT / "roles" / "memory_leak"
+sys.path.insert(0, str(ROLE))
+
+from host_program import units  # noqa: E402
+
+WORKLOAD = ROLE / "files" / "workload.py"
+# The role's defaults, as tests/unit/test_bench.py checks.
+DEFINITION: dict[str, Any] = {
+    "unit": "memory-leak.service",
+    "directory": "/mcp/scenarios/memory-leak",
+    "log_file": "/tmp/memory-leak.log",  # noqa: S108
+    "pid_file": "/tmp/memory-leak.pid",  # noqa: S108
+    "workload_python": "/usr/bin/python3",
+    "user": "",
+    "rate_mib_per_min": 30.0,
+    "memory_max_bytes": 1024**3,
+    "runtime_max_s": 14400,
+}
+UNIT = DEFINITION["unit"]
+
+
+def start_command(properties: list[str]) -> str:
+    """Return the shell command that starts the workload in a unit of these properties."""
+    options = [f"--unit={UNIT}", *(f"--property={setting}" for setting in properties)]
+    return shlex.join(["systemd-run", "--quiet", *options, "--", *units.command(DEFINITION)])
+
+
+def scripts() -> dict[str, str]:
+    """Return the shell script of each operation: setup, status, reset, cleanup. The unit is the one that the role starts."""
+    directory, log_file, pid_file = DEFINITION["directory"], DEFINITION["log_file"], DEFINITION["pid_file"]
+    setup = (
+        f"mkdir -p {directory}\n"
+        f"cat >{directory}/workload.py <<'END_OF_WORKLOAD'\n{WORKLOAD.read_text()}END_OF_WORKLOAD\n"
+        f"{start_command(units.properties(DEFINITION))}\n"
+    )
+    cleanup = (
+        f"systemctl stop {UNIT}\n"
+        f"rm -f {directory}/workload.py {log_file} {pid_file}\n"
+        f"rmdir {directory} {Path(directory).parent} {Path(directory).parent.parent}\n"
+    )
+    status = f"systemctl show --property=ActiveState,MainPID,Result {UNIT}\ngrep VmRSS /proc/$(cat {pid_file})/status\n"
+    operations = {"setup": setup, "status": status, "reset": cleanup + setup, "cleanup": cleanup}
+    return {name: f"set -eu\n{script}" for name, script in operations.items()}
+
+
+def peer_variables() -> dict[str, str]:
+    """Return the variables of the six-task role, which writes its PID file by a task and so needs no hook for that."""
+    hooks = ("ExecStartPost=", "ExecStopPost=")
+    properties = [setting for setting in units.properties(DEFINITION) if not setting.startswith(hooks)]
+    return {
+        "workload_source": str(WORKLOAD),
+        "workload_directory": DEFINITION["directory"],
+        "workload_unit": UNIT,
+        "workload_log_file": DEFINITION["log_file"],
+        "workload_pid_file": DEFINITION["pid_file"],
+        "start_command": start_command(properties),
+    }
