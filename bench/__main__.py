@@ -6,10 +6,10 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from bench.fleet import PARALLEL_SSH, Fleet
 from bench.steps import PROJECT, scripts
 
 FORKS = (5, 10, 20, 40)
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
 
 
 def arguments() -> argparse.Namespace:
@@ -64,7 +64,7 @@ class Bench:
         fleet = self.fleet
         connections = "warm" if keep_open else "cold"
         for operation in contender.operations:
-            fleet.close_connections()
+            fleet.settle()
             if keep_open:
                 fleet.run_everywhere("true", count)
             before = fleet.round_trips(count) if count_round_trips else []
@@ -94,16 +94,10 @@ class Bench:
         """Measure all contenders in turn, round by round."""
         for number in range(chosen.rounds):
             for count in chosen.hosts:
-                for contender, keep_open in self._turns(contenders.basic(self.fleet)):
-                    self.round(contender, count, keep_open, count_round_trips=number == 0)
-            if number < chosen.peer_rounds:
-                for count in chosen.peer_hosts:
-                    for contender in contenders.peers(self.fleet):
-                        self.round(contender, count, keep_open=False, count_round_trips=number == 0)
-
-    def _turns(self, those: list[Contender]) -> Iterator[tuple[Contender, bool]]:
-        for keep_open in (False, True):
-            yield from ((contender, keep_open) for contender in those if contender.keeps_connections or not keep_open)
+                with_peers = number < chosen.peer_rounds and count in chosen.peer_hosts
+                for contender in contenders.basic(self.fleet) + (contenders.peers(self.fleet) if with_peers else []):
+                    for keep_open in contender.kept:
+                        self.round(contender, count, keep_open, count_round_trips=number == 0)
 
     def memory(self, counts: list[int]) -> list[dict[str, Any]]:
         """Return the controller's memory during a setup, by the number of hosts."""
@@ -123,7 +117,7 @@ class Bench:
             for forks in FORKS:
                 seconds = 0.0
                 for operation in ("setup", "cleanup"):
-                    self.fleet.close_connections()
+                    self.fleet.settle()
                     command = [*role.command(operation, count, False), "--forks", str(forks)]
                     seconds += measure.run(command, self.fleet.work / "log").seconds
                 found.append({"forks": forks, "hosts": count, "seconds": seconds})
@@ -145,8 +139,10 @@ def computer() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure everything that was asked for, and write the results even if only a part of it worked out."""
+    """Measure everything that was asked for. An interrupt (SIGINT, SIGTERM) ends the rounds, and what there is is reported."""
     chosen = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sizes = sorted({*chosen.hosts, *chosen.peer_hosts})
     results: dict[str, Any] = {"generated_at": datetime.now(UTC).isoformat(timespec="seconds"), "computer": computer()}
     results["rounds"], results["peer_rounds"] = chosen.rounds, chosen.peer_rounds
@@ -155,7 +151,11 @@ def main() -> None:
         try:
             bench = Bench(fleet)
             results["runs"] = bench.runs
-            bench.fleet_rounds(chosen)
+            try:
+                bench.fleet_rounds(chosen)
+            except KeyboardInterrupt:
+                CONSOLE.print("interrupted: no more rounds")
+                fleet.run_everywhere(scripts()["cleanup"].replace("set -eu", ""), len(fleet.hosts))
             typical = 50 if 50 in sizes else sizes[-1]
             results["memory"] = bench.memory(chosen.hosts)
             results["forks"] = bench.forks(typical, chosen.peer_rounds)

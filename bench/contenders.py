@@ -27,38 +27,34 @@ class Contender:
     name: str
     operations: tuple[str, ...]
     command: Callable[[str, int, bool], list[str]]  # of an operation, a number of hosts, whether connections are kept
-    keeps_connections: bool = True
+    kept: tuple[bool, ...]  # whether with connections that are kept open, or without, or both
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def basic(fleet: Fleet) -> list[Contender]:
-    """Return those that are measured at every size: the limit, the library parallel-ssh, and the role."""
-    scripts = {}
-    for name, script in steps.scripts().items():
-        scripts[name] = fleet.work / f"{name}.sh"
-        scripts[name].write_text(script)
+    """Return those that are measured at every size: the limit, which is plain ssh that connects anew, and the role."""
 
-    def ssh(operation: str, count: int, keep_open: bool) -> list[str]:
-        return fleet.parallel_ssh(scripts[operation], count, keep_open)
-
-    def library(operation: str, count: int, _keep_open: bool) -> list[str]:
-        program = str(PEERS / "parallel_ssh_library.py")
-        ports = [str(host.port) for host in fleet.hosts[:count]]
-        return [sys.executable, program, str(scripts[operation]), f"{fleet.directory}/key", str(PARALLEL_SSH), *ports]
+    def ssh(operation: str, count: int, _keep_open: bool) -> list[str]:
+        return fleet.parallel_ssh(_script(fleet, operation), count, keep_open=False)
 
     def role(operation: str, count: int, _keep_open: bool) -> list[str]:
         playbook = operation.removesuffix(" again")
         return [ANSIBLE_PLAYBOOK, f"{playbook}.yml", "-i", str(fleet.inventory(count))]
 
     return [
-        Contender("parallel ssh", ("setup", "status", "reset", "cleanup"), ssh),
-        Contender("parallel-ssh library", ("setup", "reset", "cleanup"), library, keeps_connections=False),
-        Contender("this role", ("setup", "setup again", "status", "reset", "cleanup"), role),
+        Contender("parallel ssh", ("setup", "reset", "cleanup"), ssh, (False,)),
+        Contender("this role", ("setup", "setup again", "status", "reset", "cleanup"), role, (False, True)),
     ]
 
 
+def _script(fleet: Fleet, operation: str) -> Path:
+    path = fleet.work / f"{operation}.sh"
+    path.write_text(steps.scripts()[operation])
+    return path
+
+
 def peers(fleet: Fleet) -> list[Contender]:
-    """Return the ordinary role of six tasks under the engines that run such roles; each does setup alone, connecting anew."""
+    """Return the other ways to do it by ssh, and the ordinary role of six tasks (its setup) under the engines that run such."""
     variables = fleet.work / "peers.json"
     variables.write_text(json.dumps(steps.peer_variables()))
     settings = {"ANSIBLE_CONFIG": str(PEERS / "ansible.cfg")}
@@ -73,9 +69,20 @@ def peers(fleet: Fleet) -> list[Contender]:
         return command
 
     def contender(name: str, engine: list[str], playbook_name: str, environment: dict[str, str]) -> Contender:
-        return Contender(name, ("setup",), playbook(engine, playbook_name), False, settings | environment)
+        return Contender(name, ("setup",), playbook(engine, playbook_name), (False,), settings | environment)
+
+    def ssh(operation: str, count: int, _keep_open: bool) -> list[str]:
+        return fleet.parallel_ssh(_script(fleet, operation), count, keep_open=True)
+
+    def library(operation: str, count: int, _keep_open: bool) -> list[str]:
+        program = str(PEERS / "parallel_ssh_library.py")
+        ports = [str(host.port) for host in fleet.hosts[:count]]
+        script = str(_script(fleet, operation))
+        return [sys.executable, program, script, f"{fleet.directory}/key", str(PARALLEL_SSH), *ports]
 
     return [
+        Contender("parallel ssh", ("setup", "reset", "cleanup"), ssh, (True,)),
+        Contender("parallel-ssh library", ("setup", "reset", "cleanup"), library, (False,)),
         contender("six tasks", [ANSIBLE_PLAYBOOK], "six_tasks", {}),
         contender("six tasks with facts", [ANSIBLE_PLAYBOOK], "six_tasks_with_facts", {}),
         contender("six tasks, Mitogen", [ANSIBLE_PLAYBOOK], "six_tasks", mitogen),

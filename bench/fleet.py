@@ -6,28 +6,33 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.steps import PROJECT, UNIT
 from memory_leak_lab.lab import containers, hosts, lifecycle
 
-LAB = "bench"
 PARALLEL_SSH = 10  # more bought nothing on two cores
+SETTLE_TIMEOUT_S = 20
+IDLE_BELOW_PERCENT = 25  # a hundred workloads take 15
 
 
 class Fleet:
     """A lab of containers with Debian 12, reached as root."""
 
-    def __init__(self, count: int, work: Path):
-        lifecycle.up(LAB, "nspawn", count, ["bookworm"], ["root"], 2048, print)
-        self.directory = hosts.lab_directory(LAB)
+    def __init__(self, count: int, work: Path, name: str = "bench"):
+        lifecycle.up(name, "nspawn", count, ["bookworm"], ["root"], 2048, print)
+        self.name = name
+        self.directory = hosts.lab_directory(name)
         self.work = work
-        self.hosts = sorted(hosts.running(LAB), key=lambda host: (len(host.name), host.name))
+        self.hosts = sorted(hosts.running(name), key=lambda host: (len(host.name), host.name))
         answer = subprocess.run(
             [sys.executable, str(PROJECT / "inventory" / "lab.py")],
-            env=os.environ | {"MEMORY_LEAK_LAB": LAB},
+            env=os.environ | {"MEMORY_LEAK_LAB": name},
             capture_output=True,
             check=True,
         )
@@ -36,7 +41,7 @@ class Fleet:
     def down(self) -> None:
         """Take the fleet down, with whatever runs on it."""
         self.close_connections()
-        lifecycle.down(LAB)
+        lifecycle.down(self.name)
 
     def inventory(self, count: int) -> Path:
         """Write an inventory of the first `count` hosts and return it."""
@@ -85,6 +90,13 @@ class Fleet:
 
         with ThreadPoolExecutor(PARALLEL_SSH) as pool:
             list(pool.map(close, (path for path in self.directory.iterdir() if path.is_socket())))
+
+    def settle(self) -> None:
+        """Close all connections and wait until this computer has done with what was started before, so that it costs nobody."""
+        self.close_connections()
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while psutil.cpu_percent(interval=0.2) > IDLE_BELOW_PERCENT and time.monotonic() < deadline:
+            pass
 
     def running(self, count: int) -> int:
         """Return on how many of the first `count` hosts the workload runs, seen from outside in their cgroups."""
