@@ -46,7 +46,12 @@ def run(command: list[str], log: Path, environment: Mapping[str, str] | None = N
     with log.open("wb") as output:
         began = time.perf_counter()
         process = _start(command, output.fileno(), environment)
-        _pid, status, usage = os.wait4(process.pid, 0)
+        try:
+            _pid, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            process.terminate()  # what it started on the hosts ends with the fleet, or in the next round
+            process.wait()
+            raise
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

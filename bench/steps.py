@@ -60,8 +60,6 @@ def peer_variables() -> dict[str, str]:
     return {
         "workload_source": str(WORKLOAD),
         "workload_directory": DEFINITION["directory"],
-        "workload_unit": UNIT,
-        "workload_log_file": DEFINITION["log_file"],
         "workload_pid_file": DEFINITION["pid_file"],
         "start_command": start_command(properties),
     }

@@ -26,9 +26,12 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Return a fleet of containers that is taken down at the end."""
-    fleet = Fleet(COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
-    yield fleet
-    fleet.down()
+    try:
+        fleet = Fleet(COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
+        yield fleet
+        fleet.close_connections()
+    finally:
+        lifecycle.down("pytest")
 
 
 def run(fleet: Fleet, operation: str, *arguments: str) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,30 @@ def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> Non
     assert before != images.digest("trixie")
     monkeypatch.setattr(images, "PACKAGES", (*images.PACKAGES, "vim"))
     assert images.digest("bookworm") != before
+
+
+def packed_kernel(path: Path, content: bytes) -> Path:
+    """Write a file that is laid out like a kernel of Linux's x86 boot protocol, with its content packed by zstd."""
+    packed = subprocess.run(["zstd", "--stdout"], input=content, capture_output=True, check=True).stdout
+    image = bytearray(2 * 512 + 100)
+    image[0x1F1] = 1  # sectors before the part that runs, besides the first
+    struct.pack_into("<II", image, 0x248, 100, len(packed) + 4)
+    path.write_bytes(bytes(image) + packed + struct.pack("<I", len(content)))
+    return path
+
+
+def test_a_kernel_is_unpacked_where_qemu_can_start_it(tmp_path: Path) -> None:
+    note = struct.pack("<III", 4, 8, 18) + b"Xen\0"
+    kernel = packed_kernel(tmp_path / "kernel", b"\x7fELF" + note + bytes(1000))
+    images.unpack(kernel)
+    assert kernel.read_bytes() == b"\x7fELF" + note + bytes(1000)
+
+
+def test_a_kernel_without_that_entry_stays_packed(tmp_path: Path) -> None:
+    kernel = packed_kernel(tmp_path / "kernel", b"\x7fELF" + bytes(1000))
+    before = kernel.read_bytes()
+    images.unpack(kernel)
+    assert kernel.read_bytes() == before
 
 
 def test_a_stale_pid_file_is_not_believed_and_nobody_is_killed() -> None:

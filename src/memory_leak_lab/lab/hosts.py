@@ -30,6 +30,7 @@ USERS = ("root", "admin", "trainer")
 PORTS = range(20000, 32768)
 BOOT_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 10
+EXEC_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ def process(home: Path) -> int | None:
     try:
         pid = int((home / "pid").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_text()
+        if not arguments:  # it has ended, or is just about to run another program
+            time.sleep(EXEC_S)
+            arguments = Path(f"/proc/{pid}/cmdline").read_text()
     except (OSError, ValueError):
         return None
     return pid if f"{home}/credentials" in arguments else None
@@ -149,9 +153,8 @@ def wait_for_login(directory: Path, host: Host) -> Host:
                 return host
         time.sleep(0.1)
     console = (home / "console.log").read_text(errors="replace").splitlines()[-10:]
-    raise LabError(
-        f"{host.name} did not answer ssh within {BOOT_TIMEOUT_S} s. Its console ends:\n" + "\n".join(console)
-    )
+    what = f"did not answer ssh within {BOOT_TIMEOUT_S} s" if process(home) else "ended while it booted"
+    raise LabError(f"{host.name} {what}. Its console ends:\n" + "\n".join(console))
 
 
 def _can_log_in(directory: Path, host: Host) -> bool:

@@ -24,6 +24,7 @@ TOOLS = {
     "newuidmap": "uidmap",
     "ssh": "openssh-client",
     "xz": "xz-utils",
+    "zstd": "zstd",
 }
 PARALLEL = 20  # hosts at once, to stop or to log in to
 Report = Callable[[str], None]

@@ -36,7 +36,7 @@ def _qemu(home: Path, machine: Host) -> list[str]:
     command_line = (
         f"root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 panic=-1 net.ifnames=0 systemd.hostname={machine.name} "
         # Messages on the console, self-tests and hardening only cost an emulated guest time.
-        "loglevel=3 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm="
+        "loglevel=3 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm= module_blacklist=autofs4"
     )
     network = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"
     return [
