@@ -68,7 +68,7 @@ class Bench:
             if keep_open:
                 fleet.run_everywhere("true", count)
             before = fleet.round_trips(count) if count_round_trips else []
-            command = contender.command(operation, count, keep_open)
+            command = contender.command(operation, count)
             cost = measure.run(command, fleet.work / "log", contender.environment)
             CONSOLE.print(f"{count:4} hosts  {contender.name:28} {operation:12} {connections}  {cost.seconds:7.2f} s")
             expected = LEAVES_RUNNING.get(operation)
@@ -104,9 +104,9 @@ class Bench:
         role = contenders.basic(self.fleet)[-1]
         found = []
         for count in counts:
-            peaks = measure.memory(role.command("setup", count, False), self.fleet.work / "log")
+            peaks = measure.memory(role.command("setup", count), self.fleet.work / "log")
             found.append({"hosts": count, **asdict(peaks)})
-            measure.run(role.command("cleanup", count, False), self.fleet.work / "log")
+            measure.run(role.command("cleanup", count), self.fleet.work / "log")
         return found
 
     def forks(self, count: int, rounds: int) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ class Bench:
                 seconds = 0.0
                 for operation in ("setup", "cleanup"):
                     self.fleet.settle()
-                    command = [*role.command(operation, count, False), "--forks", str(forks)]
+                    command = [*role.command(operation, count), "--forks", str(forks)]
                     seconds += measure.run(command, self.fleet.work / "log").seconds
                 found.append({"forks": forks, "hosts": count, "seconds": seconds})
                 CONSOLE.print(f"{count:4} hosts  {forks:3} forks: setup and cleanup {seconds:7.2f} s")
@@ -155,7 +155,8 @@ def main() -> None:
                 bench.fleet_rounds(chosen)
             except KeyboardInterrupt:
                 CONSOLE.print("interrupted: no more rounds")
-                fleet.run_everywhere(scripts()["cleanup"].replace("set -eu", "set +e") + "true\n", len(fleet.hosts))
+                role = contenders.basic(fleet)[-1]  # which cleans up from any state
+                measure.run(role.command("cleanup", len(fleet.hosts)), fleet.work / "log")
             typical = 50 if 50 in sizes else sizes[-1]
             results["memory"] = bench.memory(chosen.hosts)
             results["forks"] = bench.forks(typical, chosen.peer_rounds)

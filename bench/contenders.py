@@ -26,7 +26,7 @@ class Contender:
 
     name: str
     operations: tuple[str, ...]
-    command: Callable[[str, int, bool], list[str]]  # of an operation, a number of hosts, whether connections are kept
+    command: Callable[[str, int], list[str]]  # of an operation and a number of hosts
     kept: tuple[bool, ...]  # whether with connections that are kept open, or without, or both
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -34,10 +34,10 @@ class Contender:
 def basic(fleet: Fleet) -> list[Contender]:
     """Return those that are measured at every size: the limit, which is plain ssh that connects anew, and the role."""
 
-    def ssh(operation: str, count: int, _keep_open: bool) -> list[str]:
+    def ssh(operation: str, count: int) -> list[str]:
         return fleet.parallel_ssh(_script(fleet, operation), count, keep_open=False)
 
-    def role(operation: str, count: int, _keep_open: bool) -> list[str]:
+    def role(operation: str, count: int) -> list[str]:
         playbook = operation.removesuffix(" again")
         return [ANSIBLE_PLAYBOOK, f"{playbook}.yml", "-i", str(fleet.inventory(count))]
 
@@ -61,8 +61,8 @@ def peers(fleet: Fleet) -> list[Contender]:
     plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
     mitogen = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins)}
 
-    def playbook(engine: list[str], name: str) -> Callable[[str, int, bool], list[str]]:
-        def command(_operation: str, count: int, _keep_open: bool) -> list[str]:
+    def playbook(engine: list[str], name: str) -> Callable[[str, int], list[str]]:
+        def command(_operation: str, count: int) -> list[str]:
             inventory = str(fleet.inventory(count))
             return [*engine, str(PEERS / f"{name}.yml"), "-i", inventory, "-e", f"@{variables}", "-f", "20"]
 
@@ -71,10 +71,10 @@ def peers(fleet: Fleet) -> list[Contender]:
     def contender(name: str, engine: list[str], playbook_name: str, environment: dict[str, str]) -> Contender:
         return Contender(name, ("setup",), playbook(engine, playbook_name), (False,), settings | environment)
 
-    def ssh(operation: str, count: int, _keep_open: bool) -> list[str]:
+    def ssh(operation: str, count: int) -> list[str]:
         return fleet.parallel_ssh(_script(fleet, operation), count, keep_open=True)
 
-    def library(operation: str, count: int, _keep_open: bool) -> list[str]:
+    def library(operation: str, count: int) -> list[str]:
         program = str(PEERS / "parallel_ssh_library.py")
         ports = [str(host.port) for host in fleet.hosts[:count]]
         script = str(_script(fleet, operation))

@@ -38,7 +38,9 @@ class Results:
         self.runs: dict[Key, list[dict[str, Any]]] = defaultdict(list)
         for run in results["runs"]:
             self.runs[run["contender"], run["operation"], run["connections"], run["hosts"]].append(run)
-        self.hosts = max(hosts for name, _operation, _connections, hosts in self.runs if name in PEERS)
+        sizes = {name: hosts for name, _operation, _connections, hosts in sorted(self.runs, key=lambda key: key[3])}
+        # The largest size at which the peers ran, too, unless the run was interrupted before any did.
+        self.hosts = max((sizes[peer] for peer in PEERS if peer in sizes), default=max(sizes.values()))
 
     def seconds(self, contender: str, operation: str, connections: str, hosts: int) -> float:
         """Return the median of the seconds, or NaN if that was not measured."""
@@ -98,7 +100,8 @@ class Results:
         for operation in ("setup", "cleanup", "reset"):
             rows.append([f"exponent of cold {operation}, N from 10", "≤ 1.05", f"{self.exponent(operation):.2f}"])
         overhead = self.results["overhead"]
-        cpu = statistics.median(run["cpu_s"] for run in self.runs[ROLE, "setup", "cold", self.hosts])
+        runs = self.runs.get((ROLE, "setup", "cold", self.hosts))
+        cpu = statistics.median(run["cpu_s"] for run in runs) if runs else math.nan
         for report in ("plain", "terminal"):
             share = (overhead["validation_s"] + overhead[f"{report}_report_s"]) / cpu
             rows.append([f"validation and {report} report ÷ the controller's CPU time", "≤ 10 %", f"{share:.1%}"])

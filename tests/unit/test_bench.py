@@ -84,3 +84,9 @@ def test_the_benchmark_starts_what_the_role_starts_by_default() -> None:
     defaults = yaml.safe_load((steps.ROLE / "defaults" / "main.yml").read_text())
     definition, errors = validation.definition(validation.argument_spec(steps.ROLE), defaults)
     assert (definition, errors) == (steps.DEFINITION, [])
+
+
+def test_a_run_interrupted_before_any_peer_is_reported_too(results: dict[str, Any], tmp_path: Path) -> None:
+    results["runs"] = [run(report.ROLE, "setup", "warm", 10, 1.0)]
+    report.write(results, tmp_path, Console(quiet=True))
+    assert "measure, 10 hosts" in (tmp_path / "results.md").read_text()

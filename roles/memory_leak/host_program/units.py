@@ -173,7 +173,7 @@ def properties(definition: Definition) -> list[str]:
     ceiling = definition["memory_max_bytes"]
     return [
         "Type=exec",
-        # A dynamic user can't write to the kernel's settings anyway, and hiding them takes a fifth of the time of a start.
+        # A dynamic user can't write to the kernel's settings anyway, and hiding them takes a sixth of the time of a start.
         *((f"User={definition['user']}", "ProtectKernelTunables=yes") if definition["user"] else ("DynamicUser=yes",)),
         "WorkingDirectory=/",
         f"StandardOutput=append:{definition['log_file']}",

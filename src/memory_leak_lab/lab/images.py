@@ -135,7 +135,7 @@ def _build(release: str, work: Path) -> None:
 
 
 def unpack(kernel: Path) -> None:
-    """Unpack a kernel in place where QEMU can start it unpacked: unpacking zstd costs an emulated machine two seconds.
+    """Unpack a kernel in place where QEMU can start it unpacked: an emulated machine is slow at unpacking zstd.
 
     A kernel packed otherwise, or without the entry that QEMU starts an unpacked one by, is left as it is. Raises LabError.
     """
