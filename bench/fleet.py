@@ -43,12 +43,13 @@ class Fleet:
         self.close_connections()
         lifecycle.down(self.name)
 
-    def inventory(self, count: int) -> Path:
-        """Write an inventory of the first `count` hosts and return it."""
+    def inventory(self, count: int, variables: dict[int, dict[str, str]] | None = None) -> Path:
+        """Write an inventory of the first `count` hosts, with further variables of some by their number, and return it."""
         path = self.work / f"hosts-{count}.ini"
         lines = ["[memory_leak]"]
-        for host in self.hosts[:count]:
-            settings = (f"{name}={json.dumps(value)}" for name, value in self.variables[host.name].items())
+        for number, host in enumerate(self.hosts[:count]):
+            of_host = self.variables[host.name] | (variables or {}).get(number, {})
+            settings = (f"{name}={json.dumps(value)}" for name, value in of_host.items())
             lines.append(" ".join([host.name, *settings]))
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -64,7 +65,7 @@ class Fleet:
                 "-o",
                 "ControlPersist=10m",
                 "-o",
-                f"ControlPath={self.directory}/%p",
+                f"ControlPath={self.directory}/%r-%p",
             ]
         return options
 
@@ -80,6 +81,12 @@ class Fleet:
         path = self.work / "unmeasured.sh"
         path.write_text(script)
         subprocess.run(self.parallel_ssh(path, count, keep_open=True), check=True, capture_output=True)
+
+    def run(self, number: int, script: str, interpreter: str = "sh -s") -> subprocess.CompletedProcess[str]:
+        """Run a shell script (or another interpreter's) on one host, by its number, over a connection that is kept open."""
+        options = self.ssh_options(keep_open=True)
+        command = ["ssh", *options, "-p", str(self.hosts[number].port), "root@127.0.0.1", interpreter]
+        return subprocess.run(command, input=script, capture_output=True, text=True, errors="replace", check=False)
 
     def close_connections(self) -> None:
         """Close all ssh connections that are kept open."""

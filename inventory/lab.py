@@ -9,8 +9,8 @@ import json
 import os
 from pathlib import Path
 
-# A control socket in the lab's directory lets all ssh clients share a connection; the path of a socket has a limit.
-LONGEST_SOCKET_DIRECTORY = 80
+# A control socket in the lab's directory lets all ssh clients of a user share a connection; the path of a socket has a limit.
+LONGEST_SOCKET_DIRECTORY = 70
 SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away hosts that only this computer reaches
 
 
@@ -34,7 +34,7 @@ def variables(lab, host):
         "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={lab}/known_hosts -o IdentitiesOnly=yes",
     }
     if len(str(lab)) < LONGEST_SOCKET_DIRECTORY:
-        found["ansible_ssh_common_args"] += f" -o ControlPath={lab}/%p"
+        found["ansible_ssh_common_args"] += f" -o ControlPath={lab}/%r-%p"
     if user != "root":
         found["ansible_become"] = True
     if user in SUDO_PASSWORDS:

@@ -26,17 +26,17 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
     """Return a function that runs a playbook of the project as a user would, on the scenario's lab.
 
     It takes the playbook's name and further arguments of ansible-playbook, and returns the hosts' records by name. A run
-    that does not end as expected (with success, unless `fails`) fails the test.
+    that does not end as expected (with success, unless `fails`; either way where that is None) fails the test.
     """
 
-    def run(name: str, *arguments: str, fails: bool = False) -> dict[str, dict[str, Any]]:
+    def run(name: str, *arguments: str, fails: bool | None = False) -> dict[str, dict[str, Any]]:
         records_file = tmp_path_factory.mktemp("records") / "records.json"
         settings = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "MEMORY_LEAK_RECORDS_FILE": str(records_file)}
         command = ["ansible-playbook", "-i", "molecule/inventory", name, *arguments]
         done = subprocess.run(
             command, cwd=PROJECT, env=os.environ | settings, capture_output=True, text=True, check=False
         )
-        assert bool(done.returncode) is fails, (
+        assert fails in (None, bool(done.returncode)), (
             f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
         return {record["host"]: record for record in json.loads(records_file.read_text())}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.fleet import Fleet
@@ -18,40 +17,10 @@ from memory_leak_lab.lab import hosts, lifecycle
 
 PROJECT = Path(__file__).resolve().parents[2]
 COUNT = 3
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("systemd-nspawn"), reason="the driver nspawn needs root and systemd-nspawn"
-)
-
-
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Return a fleet of containers that is taken down at the end."""
-    try:
-        fleet = Fleet(COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
-        yield fleet
-        fleet.close_connections()
-    finally:
-        lifecycle.down("pytest")
-
-
-def run(fleet: Fleet, operation: str, *arguments: str) -> dict[str, dict[str, Any]]:
-    """Run a playbook on the fleet and return the record of each host."""
-    records = fleet.work / "records.json"
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"{operation}.yml"]
-    done = subprocess.run(
-        [*command, "-i", str(fleet.inventory(COUNT)), *arguments],
-        cwd=PROJECT,
-        env=os.environ | {"MEMORY_LEAK_RECORDS_FILE": str(records)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {record["host"]: record for record in json.loads(records.read_text())}
 
 
 @pytest.mark.parametrize("connections", ["cold", "warm"])
-def test_each_operation_costs_one_round_trip_per_host(fleet: Fleet, connections: str) -> None:
+def test_each_operation_costs_one_round_trip_per_host(fleet: Fleet, play: Any, connections: str) -> None:
     for operation, outcome, changed in (
         ("setup", "running", True),
         ("setup", "running", False),
@@ -63,24 +32,24 @@ def test_each_operation_costs_one_round_trip_per_host(fleet: Fleet, connections:
         if connections == "cold":
             fleet.close_connections()
         before = fleet.round_trips(COUNT)
-        records = run(fleet, operation)
+        records = play(operation)
         assert [(record["outcome"], record["changed"]) for record in records.values()] == [(outcome, changed)] * COUNT
         assert fleet.running(COUNT) == (COUNT if outcome == "running" else 0)
         assert [after - earlier for after, earlier in zip(fleet.round_trips(COUNT), before, strict=True)] == [1] * COUNT
 
 
-def test_a_host_is_cleaned_up_without_touching_the_others(fleet: Fleet) -> None:
-    before = run(fleet, "setup")
+def test_a_host_is_cleaned_up_without_touching_the_others(fleet: Fleet, play: Any) -> None:
+    before = play("setup")
     first, *others = (host.name for host in fleet.hosts)
-    assert run(fleet, "cleanup", "--limit", first)[first]["outcome"] == "absent"
-    after = run(fleet, "status")
+    assert play("cleanup", "--limit", first)[first]["outcome"] == "absent"
+    after = play("status")
     assert after[first]["outcome"] == "absent"
     for name in others:
         assert (after[name]["outcome"], after[name]["pid"]) == ("running", before[name]["pid"])
 
 
-def test_setup_warns_where_no_ceiling_is_in_force(fleet: Fleet) -> None:
-    record = run(fleet, "setup")[fleet.hosts[0].name]
+def test_setup_warns_where_no_ceiling_is_in_force(fleet: Fleet, play: Any) -> None:
+    record = play("setup")[fleet.hosts[0].name]
     warnings = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "setup.yml", "-i", str(fleet.inventory(1))],
         cwd=PROJECT,
@@ -89,6 +58,31 @@ def test_setup_warns_where_no_ceiling_is_in_force(fleet: Fleet) -> None:
         check=True,
     ).stderr
     assert ("does not enforce memory ceilings" in warnings) == (record["ceiling_bytes"] is None)
+
+
+def test_ssh_listens_on_loopback_alone_and_its_key_is_private(fleet: Fleet) -> None:
+    listening = [each.laddr for each in psutil.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    for host in fleet.hosts:
+        assert {address.ip for address in listening if address.port == host.port} == {"127.0.0.1"}
+    for private in (fleet.directory / "key", *(fleet.directory / host.name / "host_key" for host in fleet.hosts)):
+        assert private.stat().st_mode & 0o077 == 0, private
+
+
+def test_no_secret_shows_in_output_or_records(fleet: Fleet) -> None:
+    records = fleet.work / "secret.json"
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "ansible-playbook"), "setup.yml", "-vv", "--diff"),
+            *("-i", str(fleet.inventory(1)), "-e", "ansible_become=true ansible_become_password=hunter2-of-the-test"),
+        ],
+        cwd=PROJECT,
+        env=os.environ | {"MEMORY_LEAK_RECORDS_FILE": str(records)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "hunter2" not in done.stdout + done.stderr + records.read_text()
+    assert fleet.run(0, "! grep -rs hunter2 /tmp /mcp /var/log /run/systemd/transient").returncode == 0
 
 
 def test_up_leaves_running_hosts_alone_and_replaces_a_dead_one(fleet: Fleet) -> None:

@@ -57,7 +57,7 @@ def test_goals_are_worked_out_from_the_runs(results: dict[str, Any]) -> None:
     measured = {row[0]: row[2] for row in report.Results(results).goals_table()[1:]}
     assert measured["cold setup ÷ parallel ssh"] == "1.25"
     assert measured["warm reset ÷ parallel ssh"] == "0.75"
-    assert measured["six tasks ÷ this role's setup"] == "4.00"
+    assert measured["six tasks ÷ this role's setup"] == "8.00"
     assert measured["round trips per host, every operation and size"] == "1"
     assert measured["exponent of cold cleanup, N from 10"] == "1.00"
     assert measured["validation and terminal report ÷ the controller's CPU time"] == "8.0%"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller import payload
-from host_program import commands, observation, paths, processes, units
+from host_program import commands, lock, observation, paths, plan, processes, units
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 DEFINITION = {
@@ -152,16 +152,108 @@ def test_only_empty_directories_are_removable(tmp_path: Path) -> None:
     workload = leaf / "workload.py"
     workload.write_text("")
     expected = [str(leaf), str(leaf.parent), str(leaf.parent.parent)]
-    assert paths.removable_directories(str(leaf), {str(workload)}) == expected
+    assert paths.removable_directories(str(leaf), [str(workload)]) == expected
     (leaf.parent / "neighbour").mkdir()
-    assert paths.removable_directories(str(leaf), {str(workload)}) == expected[:1]
+    assert paths.removable_directories(str(leaf), [str(workload)]) == expected[:1]
     (leaf / "notes").write_text("")
-    assert paths.removable_directories(str(leaf), {str(workload)}) == []
+    assert paths.removable_directories(str(leaf), [str(workload)]) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+def test_a_directory_that_others_control_is_not_trusted(tmp_path: Path) -> None:
+    lair = tmp_path / "lair"
+    path = str(lair / "app" / "log")
+    assert paths.untrusted_directory(path) is None  # it does not exist, and nobody else can make it
+    lair.mkdir()
+    lair.chmod(0o777)
+    assert (
+        paths.untrusted_directory(path) == f"anyone can write to {lair}, and so lead what is done at {path} elsewhere"
+    )
+    lair.chmod(0o1777)
+    assert paths.untrusted_directory(path) is None  # like /tmp
+    os.chown(lair, 1, -1)
+    assert str(lair) in str(paths.untrusted_directory(path))
+    os.chown(lair, 0, -1)
+    (lair / "app").symlink_to("/root")
+    os.chown(lair / "app", 1, -1, follow_symlinks=False)
+    assert f"{lair}/app does not belong to root" in str(paths.untrusted_directory(path))
+
+
+def test_content_reads_the_end_of_plain_files_alone(tmp_path: Path) -> None:
+    file, pipe, link = tmp_path / "file", tmp_path / "pipe", tmp_path / "link"
+    file.write_bytes(b"x" * 5000 + b"end")
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    assert paths.content(str(file), 5) == b"xxend"
+    assert paths.content(str(file), 10000) == b"x" * 5000 + b"end"
+    assert [paths.content(str(path), 5) for path in (pipe, link, tmp_path, tmp_path / "none")] == [None] * 4
+
+
+def test_only_files_that_mktemp_would_make_are_half_written_ones(tmp_path: Path) -> None:
+    for name in ("pid", "pid.new-aBcD1234", "pid.new-short", "pid.new-muchtoolong", "pid.backup", "other.new-aBcD1234"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "pid.new-aLink567").symlink_to("pid")
+    expected = [str(tmp_path / "pid.new-aBcD1234")] if os.geteuid() == 0 else []
+    assert paths.half_written(str(tmp_path / "pid")) == expected
+
+
+def test_a_lock_is_waited_for_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATH", str(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
+    (tmp_path / "lock").write_text("")  # left by a run that was killed
+    held = lock.acquire()
+    with pytest.raises(TimeoutError, match="another run has been at work"):
+        lock.acquire()
+    lock.release(held)
+    assert not (tmp_path / "lock").exists()
+    lock.release(lock.acquire())
+
+
+def test_a_command_of_a_run_that_was_killed_holds_the_lock_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATH", str(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
+    held = lock.acquire()
+    command = os.posix_spawn("/bin/sleep", ["sleep", "0.6"], {})
+    os.close(held)  # as when it is killed
+    with pytest.raises(TimeoutError):
+        lock.acquire()
+    os.waitpid(command, 0)
+    lock.release(lock.acquire())
+
+
+MIB = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("changes", "held_mib", "words"),
+    [
+        ({}, 0, []),
+        ({"memory_max_bytes": 1400 * MIB}, 0, []),
+        (
+            {"memory_max_bytes": 1401 * MIB},
+            0,
+            ["memory_leak_memory_max", "1401 MiB", "1528 MiB", "of 2000", "500 MiB of swap"],
+        ),
+        ({"memory_max_bytes": 1401 * MIB}, 10, []),
+        (
+            {"rate_mib_per_min": 4.0},
+            0,
+            ["memory_leak_rate_mib_per_min (4)", "256.0 min", "memory_leak_runtime_max", "240.0 min"],
+        ),
+        ({"runtime_max_s": 600}, 0, ["34.1 min", "10.0 min"]),
+        ({"runtime_max_s": 600, "rate_mib_per_min": 103.0}, 0, []),
+    ],
+)
+def test_the_fault_contract(changes: dict[str, Any], held_mib: int, words: list[str]) -> None:
+    available = {"MemTotal": 2000 * MIB, "MemAvailable": 1528 * MIB, "SwapTotal": 500 * MIB}
+    broken = plan.broken_contract(DEFINITION | changes, available, held_mib * MIB)
+    assert (broken is None) == (not words)
+    assert [word for word in words if word not in str(broken)] == []
 
 
 def test_standard_directories_stay() -> None:
-    assert paths.removable_directories("/srv", set()) == []
-    assert paths.removable_directories("/usr/local/share", set()) == []
+    assert paths.removable_directories("/srv", []) == []
+    assert paths.removable_directories("/usr/local/share", []) == []
 
 
 @pytest.mark.parametrize(
@@ -227,6 +319,9 @@ class FakeHost:
     def files(self) -> list[str]:
         return []
 
+    def empty_directories(self) -> list[str]:
+        return []
+
 
 @pytest.mark.parametrize(
     ("state", "outcome"),
@@ -254,6 +349,13 @@ def test_program_runs_from_stdin_and_answers_with_one_result() -> None:
     if not os.path.isdir("/run/systemd/system") or os.geteuid() != 0:  # noqa: PTH112
         assert (result["outcome"], result["failed"]) == ("failed", True)
         assert "root" in result["message"] or "systemd" in result["message"]
+
+
+def test_too_old_a_python_says_so_in_one_line() -> None:
+    program = payload.program(payload.library(ROLE), {}).decode()
+    old = "import sys; sys.version_info = (3, 6, 9); exec(sys.stdin.read())"
+    done = subprocess.run([sys.executable, "-c", old], input=program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "this is Python 3.6, and 3.9 or newer is needed\n")
 
 
 def test_no_result_is_none() -> None:

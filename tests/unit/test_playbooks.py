@@ -51,7 +51,7 @@ def test_a_bad_value_refuses_every_host_before_any_is_touched(tmp_path: Path, pl
     status, output, records = run(tmp_path, playbook, inventory, "-e", "memory_leak_rate_mib_per_min=nan")
     assert status != 0
     assert [record["outcome"] for record in records] == ["refused", "refused"]
-    assert "memory_leak_rate_mib_per_min is nan" in " ".join(output.split())
+    assert "memory_leak_rate_mib_per_min is 'nan'" in " ".join(output.split())
 
 
 def test_a_bad_value_on_one_host_does_not_keep_the_others_from_going_on(tmp_path: Path) -> None:

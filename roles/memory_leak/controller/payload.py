@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 MODULES = (
-    "paths",
     "commands",
+    "lock",
+    "paths",
     "processes",
     "units",
     "observation",
@@ -22,7 +23,10 @@ MODULES = (
 RESULT_MARK = "memory-leak-result: "
 
 LIBRARY = """\
-import sys, types
+import sys
+if sys.version_info < (3, 9):
+    sys.exit("this is Python %d.%d, and 3.9 or newer is needed" % sys.version_info[:2])
+import types
 modules = {modules!r}
 package = sys.modules["host_program"] = types.ModuleType("host_program")
 for name, source in modules:

@@ -90,7 +90,7 @@ def definition(spec: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple
         try:
             result[key] = parse(value[name])
         except ValueError as error:
-            errors.append(f"{PREFIX}{name} is {value[name]!r}: it must be {error}")
+            errors.append(f"{PREFIX}{name} is {values[PREFIX + name]!r}: it must be {error}")
 
     check("rate_mib_per_min", "rate_mib_per_min", _rate)
     check("memory_max_bytes", "memory_max", _memory_max)

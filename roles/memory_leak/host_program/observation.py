@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from host_program import paths, processes, units
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -29,9 +31,8 @@ class Host:
         self.units = units.ours()
         places = [definition, *self.units.values()]
         self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
-        self.outputs = list(
-            dict.fromkeys(place[key] for place in places for key in ("pid_file", "log_file") if place[key])
-        )
+        self.pid_files = list(dict.fromkeys(place["pid_file"] for place in places if place["pid_file"]))
+        self.outputs = [*self.pid_files, *dict.fromkeys(place["log_file"] for place in places if place["log_file"])]
         self.pids = [pid for workload in self.workloads for pid in processes.find(workload)]
         self.started_by_hand = [pid for pid in self.pids if not processes.is_in_unit(pid, self.units)]
         self._states: dict[str, dict[str, str]] | None = None
@@ -44,9 +45,12 @@ class Host:
         return self._states
 
     def foreign_unit(self) -> str | None:
-        """Return why the wanted unit name is not ours to use, or None."""
+        """Return why the wanted unit name is not ours to use, or None. It may be, although a unit of ours has it now."""
         name = self.wanted["unit"]
-        if name in self.units or not units.has_file(name):
+        if name in self.units:
+            others = units.files(name)[1:]  # the first is ours
+            return f"{name} exists on this host a second time: {others[0]} is not ours" if others else None
+        if not units.files(name):
             return None
         state = units.show([name])[name]
         if state["LoadState"] == "not-found":
@@ -69,7 +73,13 @@ class Host:
 
     def files(self) -> list[str]:
         """Return the files of ours that are there."""
-        return [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
+        found = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
+        return found + [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
+
+    def empty_directories(self) -> list[str]:
+        """Return the directories for the workload, and those above them, that hold nothing (what a killed run leaves)."""
+        directories = dict.fromkeys(map(os.path.dirname, self.workloads))
+        return [path for directory in directories for path in paths.removable_directories(directory, [])]
 
 
 def describe(host: Host) -> Record:
@@ -80,7 +90,7 @@ def describe(host: Host) -> Record:
         measured = processes.measure(pid)
         if measured:
             ceiling_bytes = ceiling_in_force(host.states[name]) if name else None
-            room_bytes = memory_available_bytes() if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
+            room_bytes = memory()["MemAvailable"] if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
             rate_bytes_per_s = processes.ingest_rate(pid) * 1024**2 / 60
             return {
                 **measured,
@@ -94,7 +104,7 @@ def describe(host: Host) -> Record:
         if host.states[name]["ActiveState"] == "failed":
             outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
             return {**NOT_RUNNING, "outcome": outcome, "unit": name}
-    if host.units or host.files():
+    if host.units or host.files() or host.empty_directories():
         return {**NOT_RUNNING, "outcome": "stopped", "unit": next(iter(host.units), None)}
     return {**NOT_RUNNING, "outcome": "absent"}
 
@@ -105,8 +115,8 @@ def ceiling_in_force(state: dict[str, str]) -> int | None:
     return int(state["MemoryMax"]) if in_force else None
 
 
-def memory_available_bytes() -> int:
-    """Return the memory that new work can use without swapping."""
+def memory() -> dict[str, int]:
+    """Return the fields of /proc/meminfo that are sizes, in bytes: MemTotal, MemAvailable, SwapTotal and so on."""
     with open("/proc/meminfo") as file:
-        fields = dict(line.split(":", 1) for line in file)
-    return int(fields["MemAvailable"].split()[0]) * 1024
+        fields = (line.split() for line in file)
+        return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields if field[-1] == "kB"}

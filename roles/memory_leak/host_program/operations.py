@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 
-from host_program import plan, units
+from host_program import lock, paths, plan, units
 from host_program.observation import NOT_RUNNING, Host, describe
 from host_program.plan import Failed, Refused
 
@@ -40,14 +40,37 @@ def check_privilege() -> None:
 def operate(request: Record) -> Record:
     """Carry a request out and return the result; raises Refused or Failed."""
     check_privilege()
+    if request["operation"] == "status":
+        return status(Host(request["definition"]))
+    if request["check"]:
+        return change(request)
+    try:
+        held = lock.acquire()
+    except OSError as error:
+        raise Failed(f"could not lock this host against other runs: {error}") from None
+    try:
+        return change(request)
+    finally:
+        lock.release(held)
+
+
+def status(host: Host) -> Record:
+    """Report what there is of ours."""
+    foreign = host.foreign_unit()
+    if foreign and not host.is_running():
+        return {"outcome": "refused", "message": foreign}
+    return describe(host)
+
+
+def change(request: Record) -> Record:
+    """Carry out (or in check mode predict) an operation that changes the host."""
     host = Host(request["definition"])
     foreign = host.foreign_unit()
-    if request["operation"] == "status":
-        if foreign and not host.is_running():
-            return {"outcome": "refused", "message": foreign}
-        return describe(host)
-    if foreign:
+    if foreign and (request["operation"] != "cleanup" or request["definition"]["unit"] not in host.units):
         raise Refused(foreign)
+    untrusted = next(filter(None, map(paths.untrusted_directory, [*host.workloads, *host.outputs])), None)
+    if untrusted:
+        raise Refused(untrusted)
     if request["operation"] == "cleanup":
         return cleanup(host, request)
     return setup(host, request)

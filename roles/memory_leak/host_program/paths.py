@@ -14,6 +14,8 @@ STANDARD_DIRECTORIES = frozenset(
     /var/cache /var/lib /var/local /var/log /var/opt /var/spool /var/tmp
     """.split()
 )
+# What mktemp makes of a path whose file is being written.
+TEMPORARY_SUFFIX = ".new-XXXXXXXX"
 
 
 def parents(path: str) -> list[str]:
@@ -39,6 +41,25 @@ def obstacle(workload: str, replaceable: list[str]) -> str | None:
     for path in replaceable:
         if not os.path.isdir(os.path.dirname(path)):
             return f"{os.path.dirname(path)} does not exist"
+    return None
+
+
+def untrusted_directory(path: str) -> str | None:
+    """Return why others than root could redirect what we write or remove at a path, or None.
+
+    They could if a directory on the way belongs to them, or if they may rename what lies in it. In a directory like /tmp,
+    where each may only rename what is his own, what belongs to root stays where it is.
+    """
+    directory = os.path.dirname(path)
+    for above in dict.fromkeys([*parents(directory), *parents(os.path.realpath(directory))]):
+        try:
+            status = os.lstat(above)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if status.st_uid != 0:
+            return f"{above} does not belong to root: its owner could lead what is done at {path} elsewhere"
+        if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            return f"anyone can write to {above}, and so lead what is done at {path} elsewhere"
     return None
 
 
@@ -78,7 +99,7 @@ def remove(path: str) -> None:
         pass
 
 
-def removable_directories(directory: str, emptied: set[str]) -> list[str]:
+def removable_directories(directory: str, emptied: list[str]) -> list[str]:
     """Return the directory and those above it that are empty once `emptied` is gone, innermost first.
 
     Standard directories of the system stay, and so do those that do not belong to root.
@@ -102,6 +123,18 @@ def removable_directories(directory: str, emptied: set[str]) -> list[str]:
     return found
 
 
+def half_written(path: str) -> list[str]:
+    """Return the temporary files (named path + TEMPORARY_SUFFIX) that a service killed while it wrote this file has left."""
+    directory, name = os.path.split(path)
+    prefix = name + TEMPORARY_SUFFIX.rstrip("X")
+    try:
+        found = [sibling for sibling in os.listdir(directory) if sibling.startswith(prefix)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    files = [os.path.join(directory, sibling) for sibling in found if len(sibling) == len(name + TEMPORARY_SUFFIX)]
+    return [file for file in files if is_plain_file(file) and os.lstat(file).st_uid == 0]
+
+
 def is_plain_file(path: str) -> bool:
     """Tell whether a regular file, not a link to one, lies at a path."""
     try:
@@ -110,12 +143,24 @@ def is_plain_file(path: str) -> bool:
         return False
 
 
-def content(path: str) -> bytes | None:
-    """Return what a plain file holds, or None if there is none. Anything else at the path (a pipe, say) is not opened."""
-    if not is_plain_file(path):
+def content(path: str, most_bytes: int) -> bytes | None:
+    """Return the end of what a plain file holds, `most_bytes` of it at most, or None if there is none.
+
+    Anything else at the path is not read, and can't hold us up (a pipe would, opened in the usual way).
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
         return None
-    with open(path, "rb") as file:
-        return file.read()
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            file.seek(max(0, status.st_size - most_bytes))
+            return file.read(most_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def is_present(path: str) -> bool:

@@ -6,12 +6,14 @@ import os
 import pwd
 
 from host_program import paths, processes, units
-from host_program.observation import Host, memory_available_bytes
+from host_program.observation import Host, memory
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from host_program.units import Definition
 
     Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # what it does, in words; the function; its arguments
 
@@ -33,16 +35,14 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
     obstacle = paths.obstacle(units.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
     if obstacle:
         raise Refused(obstacle)
-    ceiling_bytes = wanted["memory_max_bytes"]
-    if ceiling_bytes is not None:
+    if wanted["memory_max_bytes"] is not None:
         held = [processes.measure(pid) for pid in host.pids]
-        room_bytes = memory_available_bytes() + sum(measured["rss_bytes"] for measured in held if measured)
-        if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
-            raise Refused(
-                f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest "
-                f"do not fit into the {room_bytes >> 20} MiB that this host has available: choose a lower ceiling, "
-                "or accept a host-wide OOM with memory_leak_allow_host_oom"
-            )
+        broken = broken_contract(wanted, memory(), sum(measured["rss_bytes"] for measured in held if measured))
+        if broken:
+            raise Refused(f"{broken}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
+    version = units.systemd_version()
+    if version < units.OLDEST_SYSTEMD:
+        raise Failed(f"this host runs systemd {version}, and {units.OLDEST_SYSTEMD} or newer is needed")
     if not os.access(wanted["workload_python"], os.X_OK):
         raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
     if wanted["user"]:
@@ -56,6 +56,30 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
             raise Failed(shortage)
 
 
+def broken_contract(wanted: Definition, available: dict[str, int], held_bytes: int) -> str | None:
+    """Return why the workload would not reach its ceiling here, or would take the host along, and what to change; or None.
+
+    Takes the fields of /proc/meminfo, in bytes, and how much of the memory what is to be replaced holds.
+    """
+    ceiling_bytes, rate = wanted["memory_max_bytes"], wanted["rate_mib_per_min"]
+    room_bytes = available["MemAvailable"] + held_bytes
+    if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
+        return (
+            f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest "
+            f"do not fit into the {room_bytes >> 20} MiB that this host has available (of {available['MemTotal'] >> 20} "
+            f"MiB; its {available['SwapTotal'] >> 20} MiB of swap do not count, for the service may not use any): "
+            "choose a lower ceiling"
+        )
+    reached_min, runtime_min = ceiling_bytes / 1024**2 / rate, wanted["runtime_max_s"] / 60
+    if reached_min > runtime_min:
+        return (
+            f"at memory_leak_rate_mib_per_min ({rate:g}) memory_leak_memory_max ({ceiling_bytes >> 20} MiB) is reached "
+            f"in {reached_min:.1f} min, but memory_leak_runtime_max ends it after {runtime_min:.1f} min: "
+            "choose a higher rate, a later end or a lower ceiling"
+        )
+    return None
+
+
 def is_as_wanted(host: Host, source: bytes) -> bool:
     """Tell whether exactly the wanted workload runs, from an unaltered file, with its log in place."""
     wanted = host.wanted
@@ -64,14 +88,15 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
         return False
     return (
         host.units[name]["build"] == units.build(wanted, source)
-        and paths.content(units.workload_path(wanted)) == source
+        and paths.content(units.workload_path(wanted), len(source) + 1) == source
         and paths.is_plain_file(wanted["log_file"])
     )
 
 
 def pid_file_is_right(host: Host) -> bool:
     """Tell whether the PID file is a plain file that holds the PID of the running unit."""
-    return paths.content(host.wanted["pid_file"]) == f"{host.states[host.wanted['unit']]['MainPID']}\n".encode()
+    expected = f"{host.states[host.wanted['unit']]['MainPID']}\n".encode()
+    return paths.content(host.wanted["pid_file"], len(expected) + 1) == expected
 
 
 def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
@@ -83,14 +108,16 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
         pids = ", ".join(map(str, host.started_by_hand))
         for workload in host.workloads:
             steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload,)))
-    # The PID file goes with its service; it is listed because in the end it is gone.
-    files = host.files()
+    # The PID file goes with its service; it is listed because in the end it is gone. A log that was deleted comes back when
+    # the service stops: systemd opens it for what it runs then.
+    logs = [definition["log_file"] for definition in host.units.values() if definition["log_file"]]
+    files = list(dict.fromkeys([*logs, *host.files()]))
     for path in files:
         steps.append((f"remove {path}", paths.remove, (path,)))
     for workload in host.workloads:
         directory = os.path.dirname(workload)
         if directory != keep_directory:
-            for path in paths.removable_directories(directory, set(files)):
+            for path in paths.removable_directories(directory, files):
                 steps.append((f"remove {path}", os.rmdir, (path,)))
     return steps
 

@@ -35,6 +35,7 @@ UNIT_DIRECTORIES = (
 # with the definition. On the host it reads like the build of an ordinary service.
 MARKER = "SESSION_CACHE_BUILD"
 DESCRIPTION = "Session cache service"
+OLDEST_SYSTEMD = 247  # older ones don't know all of SANDBOX
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
 FIRST_LINE_TIMEOUT_S = 20
@@ -72,6 +73,13 @@ SANDBOX = (
     "SystemCallFilter=~@privileged @resources",
     "UMask=0077",
 )
+
+
+def systemd_version() -> int:
+    """Return the version of this host's systemd, 0 if it does not say."""
+    _status, said = run("systemctl", "--version")
+    number = said.split()[1:2]  # 'systemd 252 (252.39-1~deb12u1)'
+    return int(number[0]) if number and number[0].isdigit() else 0
 
 
 def show(names: list[str]) -> dict[str, dict[str, str]]:
@@ -120,9 +128,10 @@ def ours() -> dict[str, Definition]:
     return found
 
 
-def has_file(name: str) -> bool:
-    """Tell whether a unit of this name is defined by anyone: much quicker than asking systemd, which has the last word."""
-    return any(os.path.lexists(os.path.join(directory, name)) for directory in UNIT_DIRECTORIES)
+def files(name: str) -> list[str]:
+    """Return where a unit of this name is defined, by anyone: much quicker than asking systemd, which has the last word."""
+    paths_of_unit = [os.path.join(directory, name) for directory in UNIT_DIRECTORIES]
+    return [path for path in paths_of_unit if os.path.lexists(path)]
 
 
 def parse(name: str, text: str) -> Definition:
@@ -167,7 +176,7 @@ def properties(definition: Definition) -> list[str]:
     # In /tmp anyone may put a link where the PID file goes: a new file is written and moved over it.
     # PIDFile= would remove it too, but systemd believes what such a file says, and would kill whom anyone wrote into it.
     write_pid_file = (
-        f"set -e; umask 022; new=$(mktemp {pid_file}.XXXXXX); trap 'rm -f $new' EXIT; "
+        f"set -e; umask 022; new=$(mktemp {pid_file}{paths.TEMPORARY_SUFFIX}); trap 'rm -f $new' EXIT; trap 'exit 1' TERM; "
         f"echo $MAINPID >$new; chmod 644 $new; mv -fT $new {pid_file}"
     )
     ceiling = definition["memory_max_bytes"]
@@ -238,11 +247,8 @@ def wait_for_first_line(definition: Definition) -> None:
 
 def last_line(definition: Definition) -> str:
     """Return the last line of the service's log, empty if there is none."""
-    try:
-        with open(definition["log_file"], errors="replace") as file:
-            return file.read().rstrip().rpartition("\n")[2]
-    except OSError:
-        return ""
+    said = paths.content(definition["log_file"], 1000) or b""
+    return said.decode(errors="replace").rstrip().rpartition("\n")[2]
 
 
 def stop(name: str) -> None:

@@ -41,7 +41,7 @@ def _qemu(home: Path, machine: Host) -> list[str]:
     network = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"
     return [
         *("qemu-system-x86_64", *acceleration.options(Path(machine.image) / "kernel"), "-m", str(machine.memory_mib)),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-drive", f"if=none,id=disk,file={home}/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "nvme,drive=disk,serial=lab"),
         *("-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="),

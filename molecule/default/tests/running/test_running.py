@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import threading
 from typing import Any
 
@@ -137,6 +139,37 @@ def test_sandbox_is_tight(host: Any) -> None:
     report = host.check_output("systemd-analyze security --no-pager memory-leak.service")
     exposure = float(re.search(r"Overall exposure level.*: ([\d.]+)", report).group(1))  # type: ignore[union-attr]
     assert exposure <= 0.5, report
+
+
+def test_the_clock_may_jump(host: Any, playbook: Any) -> None:
+    name = host.backend.host
+    first = playbook("status.yml", "--limit", name)[name]
+    for jump in ("+1 hour", "-2 hours", "+1 hour"):  # ends where it began
+        host.run_expect([0], f"date --set='{jump}'")
+        record = playbook("status.yml", "--limit", name)[name]
+        assert (record["outcome"], record["pid"]) == ("running", first["pid"])
+        assert 0 <= record["uptime_s"] - first["uptime_s"] < 120
+        grown_mib = (record["rss_bytes"] - first["rss_bytes"]) / 1024**2
+        expected_mib = (record["uptime_s"] - first["uptime_s"]) * RATE_MIB_PER_MIN / 60
+        assert grown_mib == pytest.approx(expected_mib, abs=2)
+    host.run_expect([0], "sleep 12")  # the log's next status line
+    last = LOG_LINE.fullmatch(host.file("/tmp/memory-leak.log").content_string.splitlines()[-1])
+    assert last
+    assert float(last[2]) == pytest.approx(10, rel=0.05)
+
+
+def test_the_investigators_tools_work(host: Any, playbook: Any) -> None:
+    name = host.backend.host
+    pid = playbook("status.yml", "--limit", name)[name]["pid"]
+    assert host.check_output(f"ps -o comm= -p {pid}") == "python3"
+    for file in ("status", "smaps_rollup", "maps", "environ", "limits", "cgroup"):
+        host.run_expect([0], f"cat /proc/{pid}/{file} >/dev/null")
+    py_spy = shutil.which("py-spy")
+    copy = ["ansible", "-i", "molecule/inventory", name, "-m", "ansible.builtin.copy"]
+    subprocess.run([*copy, "-a", f"src={py_spy} dest=/root/py-spy mode=0755"], check=True, capture_output=True)
+    stack = host.check_output(f"/root/py-spy dump --pid {pid}")
+    assert "run (workload.py" in stack
+    host.run_expect([0], "rm /root/py-spy")
 
 
 def test_nothing_on_the_host_gives_the_answer_away(host: Any) -> None:

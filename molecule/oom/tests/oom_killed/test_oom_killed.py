@@ -60,3 +60,16 @@ def test_cleanup_and_a_new_setup_work_straight_after(host: Any, playbook: Any) -
     record = playbook("setup.yml")[name]
     assert (record["outcome"], record["changed"]) == ("running", True)
     assert host.file("/tmp/memory-leak.pid").content_string.strip() == str(record["pid"])
+
+
+@pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
+def test_every_operation_ends_right_after_it(host: Any, playbook: Any, operation: str, outcome: str) -> None:
+    name = host.backend.host
+    soon = ("--limit", name, "-e", "memory_leak_rate_mib_per_min=3000", "-e", "memory_leak_memory_max=64M")
+    playbook("reset.yml", *soon)
+    deadline = time.monotonic() + DEADLINE_S
+    while playbook("status.yml", "--limit", name)[name]["outcome"] == "running" and time.monotonic() < deadline:
+        time.sleep(1)
+    assert playbook("status.yml", "--limit", name)[name]["outcome"] == "oom_killed"
+    record = playbook(f"{operation}.yml", "--limit", name)[name]
+    assert (record["outcome"], record["changed"]) == (outcome, True)

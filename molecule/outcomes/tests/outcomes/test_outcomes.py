@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,34 +10,6 @@ import pytest
 WORKLOAD = "/mcp/scenarios/memory-leak/workload.py"
 LOG, PID_FILE = "/tmp/memory-leak.log", "/tmp/memory-leak.pid"
 Operate = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def operate(playbook: Any) -> Operate:
-    """Return a function that runs an operation on the one host and returns its record."""
-
-    def run(operation: str, *arguments: str, fails: bool = False) -> dict[str, Any]:
-        [record] = playbook(f"{operation}.yml", *arguments, fails=fails).values()
-        found: dict[str, Any] = record
-        return found
-
-    return run
-
-
-@pytest.fixture
-def running(operate: Operate) -> dict[str, Any]:
-    """Return the record of a workload that runs as the defaults say."""
-    record = operate("setup")
-    assert record["outcome"] == "running"
-    return record
-
-
-@pytest.fixture
-def absent(operate: Operate) -> Iterator[None]:
-    """Provide a host with nothing of ours, before the test and after it."""
-    operate("cleanup")
-    yield
-    assert operate("cleanup")["outcome"] == "absent"
 
 
 def is_alive(host: Any, pid: int) -> bool:
@@ -225,3 +197,15 @@ def test_what_can_not_be_started_says_why_and_leaves_nothing(
     for path in (LOG, PID_FILE, "/mcp"):
         assert not host.file(path).exists
     assert host.check_output("systemctl show --value --property=LoadState memory-leak.service") == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("operation", "outcome"), [("status", "stopped"), ("setup", "running"), ("reset", "running"), ("cleanup", "absent")]
+)
+@pytest.mark.usefixtures("running")
+def test_a_reboot_ends_it_and_every_operation_goes_on_from_there(
+    reboot: Callable[[], None], operate: Operate, operation: str, outcome: str
+) -> None:
+    reboot()
+    record = operate(operation)
+    assert (record["outcome"], record["changed"]) == (outcome, operation != "status")

@@ -1,0 +1,61 @@
+"""Without a ceiling the whole host runs out of memory: the kernel picks the service, and nothing else dies."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+DEADLINE_S = 180
+ANY_CEILING = ("-e", "memory_leak_memory_max=128M")  # the default does not fit into this machine
+WITHOUT_CEILING = ("-e", "memory_leak_allow_host_oom=true", "-e", "memory_leak_rate_mib_per_min=4000")
+
+
+def wait_for_the_end(playbook: Any) -> dict[str, Any]:
+    """Wait until status no longer finds the service running, and return its record."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        record: dict[str, Any] = next(iter(playbook("status.yml").values()))
+        if record["outcome"] != "running":
+            return record
+        time.sleep(2)
+    pytest.fail(f"the service still runs after {DEADLINE_S} s: {record}")
+
+
+def test_setup_gave_it_no_ceiling(host: Any, playbook: Any) -> None:
+    [record] = playbook("status.yml").values()
+    assert (record["outcome"], record["ceiling_bytes"]) == ("running", None)
+    # The session that this starts in, and the process, must outlive what follows.
+    host.run_expect([0], "nohup sleep 9999 >/dev/null 2>&1 & echo $! >/run/bystander")
+
+
+def test_the_kernel_kills_the_service_and_nothing_else(host: Any, playbook: Any) -> None:
+    sshd = host.check_output("systemctl show --value --property=MainPID ssh")
+    record = wait_for_the_end(playbook)
+    assert (record["outcome"], record["unit"], record["pid"]) == ("oom_killed", "memory-leak.service", None)
+    log = host.check_output("dmesg")
+    assert re.findall(r"Out of memory: Killed process \d+ \((\S+)\)", log) == ["python3"], log[-3000:]
+    assert "constraint=CONSTRAINT_NONE" in log
+    assert host.check_output("systemctl show --value --property=MainPID ssh") == sshd
+    host.run_expect([0], "kill -0 $(cat /run/bystander)")
+    failed = host.check_output("systemctl list-units --failed --plain --no-legend")
+    assert [line.split()[0] for line in failed.splitlines()] == ["memory-leak.service"]
+
+
+@pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
+def test_every_operation_ends_right_after_it(playbook: Any, operation: str, outcome: str) -> None:
+    playbook("reset.yml", *WITHOUT_CEILING)
+    assert wait_for_the_end(playbook)["outcome"] == "oom_killed"
+    [record] = playbook(f"{operation}.yml", *ANY_CEILING).values()
+    assert (record["outcome"], record["changed"]) == (outcome, True)
+
+
+def test_a_ceiling_that_does_not_fit_is_refused_with_the_numbers(playbook: Any) -> None:
+    playbook("cleanup.yml")
+    for ceiling in ("1G", "420M"):  # more than the machine has, and more than it can spare
+        [record] = playbook("setup.yml", "-e", f"memory_leak_memory_max={ceiling}", fails=True).values()
+        assert record["outcome"] == "refused"
+        assert re.search(r"\(\d+ MiB\).* \d+ MiB that this host has available \(of \d+ MiB", record["message"])
+        assert "memory_leak_allow_host_oom" in record["message"]

@@ -1,0 +1,50 @@
+"""Fixtures of this scenario: operations on its one host, and the states in which a test finds it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+Operate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def operate(playbook: Any) -> Operate:
+    """Return a function that runs an operation on the one host and returns its record."""
+
+    def run(operation: str, *arguments: str, fails: bool | None = False) -> dict[str, Any]:
+        [record] = playbook(f"{operation}.yml", *arguments, fails=fails).values()
+        found: dict[str, Any] = record
+        return found
+
+    return run
+
+
+@pytest.fixture
+def running(operate: Operate) -> dict[str, Any]:
+    """Return the record of a workload that runs as the defaults say."""
+    record = operate("setup")
+    assert record["outcome"] == "running"
+    return record
+
+
+@pytest.fixture
+def absent(operate: Operate) -> Iterator[None]:
+    """Provide a host with nothing of ours, before the test and after it."""
+    operate("cleanup")
+    yield
+    assert operate("cleanup")["outcome"] == "absent"
+
+
+@pytest.fixture
+def reboot() -> Callable[[], None]:
+    """Return a function that reboots the host and waits until it is back."""
+
+    def run() -> None:
+        command = ["ansible", "-i", "molecule/inventory", "memory_leak", "-m", "ansible.builtin.reboot"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return run

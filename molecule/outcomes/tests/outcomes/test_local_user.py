@@ -1,0 +1,141 @@
+"""A local user without privileges can't turn setup, the unit or cleanup against the host, whatever lies in wait for them.
+
+With the kernel's protections of links and pipes in /tmp (fs.protected_*) and without them.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+LOG, PID_FILE = "/tmp/memory-leak.log", "/tmp/memory-leak.pid"
+PROTECTIONS = ("fs.protected_symlinks", "fs.protected_hardlinks", "fs.protected_fifos", "fs.protected_regular")
+VICTIM, CREATED = "/var/tmp/victim", "/etc/created"
+HANGS_S = 90  # far more than an operation takes on an emulated machine, and less than the tasks' time-out
+Operate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=["protected", "unprotected"])
+def protections(request: pytest.FixtureRequest) -> str:
+    """Return whether the kernel protects links and pipes in /tmp."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def attacker(host: Any, operate: Operate, protections: str) -> Iterator[Callable[[str], str]]:
+    """Return a function that runs a shell script as the local user; what it left behind is removed at the end."""
+    operate("cleanup")
+    values = {"protected": (1, 1, 1, 2), "unprotected": (0, 0, 0, 0)}[protections]
+    settings = " ".join(f"{name}={value}" for name, value in zip(PROTECTIONS, values, strict=True))
+    # The victim lies beside the paths, so that a hard link is possible; its owner is not the attacker.
+    host.run_expect([0], f"sysctl --quiet --write {settings}; id mallory || useradd --create-home mallory")
+    host.run_expect([0], f"echo precious >{VICTIM}; chmod 644 {VICTIM}")
+
+    def run(script: str) -> str:
+        output: str = host.check_output(f"runuser --user mallory -- sh -c {shlex.quote(script)}")
+        return output
+
+    yield run
+    host.run("pkill -KILL -u mallory")
+    assert host.file(VICTIM).content_string == "precious\n"
+    assert (host.file(VICTIM).user, host.file(VICTIM).mode) == ("root", 0o644)
+    assert not host.file(CREATED).exists
+    host.run(f"rm -rf {LOG}* {PID_FILE}* /tmp/lair {VICTIM}")
+    assert operate("cleanup")["outcome"] == "absent"
+
+
+def timed(operate: Operate, operation: str, *arguments: str, fails: bool | None = False) -> dict[str, Any]:
+    """Carry an operation out, which must not hang."""
+    began = time.monotonic()
+    record = operate(operation, *arguments, fails=fails)
+    assert time.monotonic() - began < HANGS_S
+    return record
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "ln -s {victim} {path}",
+        "ln -s {created} {path}",
+        "ln -s {path} {path}",
+        "mkfifo {path}",
+        "echo 1 >{path}; chmod 600 {path}",
+        "echo 1 >{path}; chmod 666 {path}",
+        "truncate --size=1T {path}",
+        "ln {victim} {path} 2>/dev/null || true",
+        "mkdir {path}-d; ln -s {path}-d {path}",
+    ],
+    ids=[
+        "link",
+        "link to nothing",
+        "link to itself",
+        "pipe",
+        "closed file",
+        "open file",
+        "huge file",
+        "hard link",
+        "link to a directory",
+    ],
+)
+def test_what_lies_in_wait_is_replaced_and_not_followed(
+    host: Any, operate: Operate, attacker: Callable[[str], str], trap: str
+) -> None:
+    for path in (LOG, PID_FILE):
+        attacker(trap.format(path=path, victim=VICTIM, created=CREATED))
+    assert timed(operate, "status")["outcome"] in ("stopped", "absent")
+    record = timed(operate, "setup")
+    assert record["outcome"] == "running"
+    for path in (LOG, PID_FILE):
+        file = host.file(path)
+        assert (file.is_symlink, file.is_file, file.user, file.mode) == (False, True, "root", 0o644)
+    assert host.file(PID_FILE).content_string == f"{record['pid']}\n"
+    # What has been set up belongs to root: the user can neither change it nor put anything in its place.
+    attacker(
+        f"for path in {LOG} {PID_FILE} /mcp/scenarios/memory-leak/workload.py; do "
+        f"rm -f $path; mv $path $path.away; ln -sf {VICTIM} $path; echo x >>$path; done 2>/dev/null; "
+        f"kill {record['pid']} 2>/dev/null; true"
+    )
+    host.run_expect([0], f"kill -0 {record['pid']} && systemctl restart memory-leak")
+
+
+def test_a_directory_is_refused(operate: Operate, attacker: Callable[[str], str]) -> None:
+    attacker(f"mkdir {LOG} {PID_FILE}")
+    for operation in ("setup", "reset", "cleanup"):
+        assert timed(operate, operation, fails=True)["outcome"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("lair", "variable"),
+    [
+        ("mkdir -p /tmp/lair/app", "memory_leak_directory=/tmp/lair/app"),
+        ("ln -s /etc /tmp/lair", "memory_leak_directory=/tmp/lair/app"),
+        ("ln -s /nowhere /tmp/lair", "memory_leak_log_file=/tmp/lair/app.log"),
+        ("mkdir -m 777 /tmp/lair", "memory_leak_pid_file=/tmp/lair/app.pid"),
+    ],
+)
+def test_a_directory_of_another_user_is_refused(
+    host: Any, operate: Operate, attacker: Callable[[str], str], lair: str, variable: str
+) -> None:
+    attacker(lair)
+    for operation in ("setup", "cleanup"):
+        record = timed(operate, operation, "-e", variable, fails=True)
+        assert record["outcome"] == "refused"
+        assert "/tmp/lair" in record["message"]
+    assert not host.file("/etc/app").exists
+
+
+def test_a_race_for_the_paths_is_lost(host: Any, operate: Operate, attacker: Callable[[str], str]) -> None:
+    attacker(
+        f"(while :; do for path in {LOG} {PID_FILE}; do ln -s {VICTIM} $path; rm -f $path; ln -s {CREATED} $path; "
+        "done; done) >/dev/null 2>&1 &"
+    )
+    for operation in ("setup", "reset", "cleanup"):
+        # It may keep the operation from its end, which is then said, but can't lead it astray.
+        record = timed(operate, operation, fails=None)
+        assert record["outcome"] in ("running", "absent", "failed"), record
+        assert host.file(VICTIM).content_string == "precious\n"

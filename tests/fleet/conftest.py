@@ -1,0 +1,69 @@
+"""A fleet of containers for the tests of this directory, which are skipped where it can't be had."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.fleet import Fleet
+from memory_leak_lab.lab import lifecycle
+
+PROJECT = Path(__file__).resolve().parents[2]
+PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
+Records = dict[str, dict[str, Any]]
+Play = Callable[..., Records]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of this directory where the driver nspawn does not work."""
+    if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="the driver nspawn needs root and systemd-nspawn"))
+
+
+@pytest.fixture(scope="module")
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Return a fleet of as many containers as the module's COUNT says; it is taken down at the end."""
+    try:
+        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
+        yield fleet
+        fleet.close_connections()
+    finally:
+        lifecycle.down("pytest")
+
+
+@pytest.fixture(scope="module")
+def play(fleet: Fleet) -> Play:
+    """Return a function that runs a playbook on the fleet, expects success unless `fails`, and returns the hosts' records.
+
+    `variables` are for one host each, by its number.
+    """
+    records_file = fleet.work / "records.json"
+
+    def run(
+        operation: str, *arguments: str, fails: bool = False, variables: dict[int, dict[str, str]] | None = None
+    ) -> Records:
+        records_file.unlink(missing_ok=True)
+        inventory = fleet.inventory(len(fleet.hosts), variables)
+        done = subprocess.run(
+            [PLAYBOOK, f"{operation}.yml", "-i", str(inventory), *arguments],
+            cwd=PROJECT,
+            env=os.environ | {"MEMORY_LEAK_RECORDS_FILE": str(records_file)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        report = done.stdout.rpartition("\n\n")[2] or done.stdout
+        assert bool(done.returncode) is fails, f"{operation} ended with {done.returncode}:\n{report}{done.stderr}"
+        return {record["host"]: record for record in json.loads(records_file.read_text())}
+
+    return run

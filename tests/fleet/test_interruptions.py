@@ -1,0 +1,137 @@
+"""Runs that are killed on the way, or that meet another on the same host: the next run ends right, every time.
+
+By default a few of each, chosen anew each day by RANDOM_SEED (an environment variable; the date). `script/soak` does them all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.fleet import Fleet
+from bench.steps import PROJECT
+from controller import payload
+from host_programs import ENDS, OTHER_DEFINITION, PYTHON, look, program, run, run_killed
+
+COUNT = 3
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+THOROUGH = bool(os.environ.get("THOROUGH"))
+SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
+CONTROLLER_KILLS = 100 if THOROUGH else 6
+RACES = 50 if THOROUGH else 4
+NEXT = ("setup", "reset", "cleanup")
+
+
+@pytest.fixture(scope="module")
+def chance() -> random.Random:
+    """Return a generator of random numbers; the seed is printed, and shown where a test fails."""
+    print(f"RANDOM_SEED={SEED}")
+    return random.Random(SEED)  # noqa: S311 # no secret
+
+
+@pytest.mark.parametrize(
+    ("before", "operation", "definition"),
+    [
+        ("cleanup", "setup", {}),
+        ("setup", "setup", OTHER_DEFINITION),
+        ("setup", "reset", {}),
+        ("setup", "cleanup", {}),
+    ],
+    ids=["setup", "setup of another definition", "reset", "cleanup"],
+)
+def test_the_host_program_may_be_killed_at_every_step(
+    fleet: Fleet, before: str, operation: str, definition: dict[str, Any]
+) -> None:
+    chosen = {"definition": definition} if definition else {}
+
+    def try_on(number: int) -> int:
+        for step in count(1):
+            # Every host ends it differently; unless thoroughly, each tries a third of the steps.
+            if not THOROUGH and step % COUNT != number:
+                continue
+            for following in NEXT if THOROUGH else [NEXT[step // COUNT % len(NEXT)]]:
+                run(fleet, number, before)
+                if not run_killed(fleet, number, operation, step, **chosen):
+                    run(fleet, number, "cleanup")
+                    return step - 1
+                run(fleet, number, following)
+        raise AssertionError
+
+    with ThreadPoolExecutor(COUNT) as pool:
+        steps = list(pool.map(try_on, range(1 if THOROUGH else COUNT)))
+    print(f"{operation}: killed before each of {max(steps)} steps")
+    assert max(steps) >= 8
+
+
+def start(fleet: Fleet, operation: str) -> subprocess.Popen[bytes]:
+    """Start a playbook on the fleet."""
+    return subprocess.Popen(
+        [PLAYBOOK, f"{operation}.yml", "-i", str(fleet.inventory(COUNT))],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, chance: random.Random) -> None:
+    interrupted = 0
+    for number in range(CONTROLLER_KILLS):
+        operation, following = NEXT[number % len(NEXT)], chance.choice(NEXT)
+        controller = start(fleet, operation)
+        moment_s = chance.uniform(0.3, 1.1)
+        time.sleep(moment_s)
+        if controller.poll() is None:
+            os.killpg(controller.pid, signal.SIGKILL)
+        interrupted += controller.wait() == -signal.SIGKILL
+        records = play(following)
+        for host_number, host in enumerate(fleet.hosts):
+            record = records[host.name]
+            assert record["outcome"] == ENDS[following], (operation, moment_s, following, record)
+            assert look(fleet, host_number, record) == [], (operation, moment_s, following)
+    print(f"{interrupted} of {CONTROLLER_KILLS} runs killed on the way")
+    assert interrupted
+
+
+@pytest.mark.parametrize("operations", [("setup", "setup"), ("setup", "cleanup"), ("reset", "reset")])
+def test_two_controllers_at_once_never_make_two_workloads(
+    fleet: Fleet, chance: random.Random, operations: tuple[str, str]
+) -> None:
+    def late(number: int, operation: str, delay_s: float) -> dict[str, Any]:
+        time.sleep(delay_s)
+        answer = fleet.run(number, program(operation), PYTHON)
+        result = payload.result(answer.stdout)
+        assert result, answer.stderr
+        return result
+
+    def race(number: int) -> None:
+        for _round in range(-(-RACES // COUNT)):
+            with ThreadPoolExecutor(2) as pool:
+                results = list(pool.map(late, [number] * 2, operations, [0, chance.uniform(0, 0.3)]))
+            assert [result["outcome"] for result in results] == [ENDS[operation] for operation in operations]
+            # Whoever came last: the host is as one of them says.
+            assert [] in [look(fleet, number, result) for result in results], results
+            run(fleet, number, chance.choice(NEXT))
+
+    with ThreadPoolExecutor(COUNT) as pool:
+        list(pool.map(race, range(COUNT)))
+
+
+def test_two_playbooks_at_once(fleet: Fleet, play: Any) -> None:
+    for operations in (("setup", "setup"), ("reset", "reset"), ("setup", "cleanup")):
+        controllers = [start(fleet, operation) for operation in operations]
+        assert [controller.wait() for controller in controllers] == [0, 0]
+        for number, record in enumerate(play("status").values()):
+            assert record["outcome"] in ("running", "absent")
+            assert look(fleet, number, record) == []
