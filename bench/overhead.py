@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
+import tempfile
 import time
-from typing import Any
+from pathlib import Path
 
 import yaml
 
 from bench.steps import ROLE
+from memory_leak_controller import records, table, validation
+from memory_leak_lab import html_report
 
 
 class Terminal:
@@ -30,37 +32,36 @@ class Terminal:
         """Do nothing."""
 
 
-def load(directory: str, name: str) -> Any:
-    """Import a module of the role."""
-    spec = importlib.util.spec_from_file_location(name, ROLE / directory / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def validation_s(hosts: int) -> float:
     """Return the processor time of validating the role's defaults for so many hosts."""
-    validation = load("controller", "validation")
     spec = validation.argument_spec(ROLE)
     values = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     began = time.process_time()
     for _host in range(hosts):
         validation.unknown_variables(values, spec)
-        validation.definition(spec, values)
+        validation.validate(spec, values)
     return time.process_time() - began
 
 
 def report_s(hosts: int, terminal: bool) -> float:
     """Return the processor time of the report on so many hosts, on a terminal or not, with the imports that it needs."""
-    report = load("callback_plugins", "memory_leak_report")
-    row = ("host", "running", "4711", "11.8", "1024", "2", "33.7", "a warning that says what to do about something")
+    record = dict.fromkeys(records.FIELDS) | {
+        "state": "running",
+        "pid": 4711,
+        "rss_bytes": 12_000_000,
+        "oom_in_s": 2000,
+    }
+    record |= {"samples": [], "reason": "a warning that says what to do about something"}
     stdout = sys.stdout
     began = time.process_time()
     if terminal:
         sys.stdout = Terminal()
     try:
-        report._render([report.HEADINGS, *([row] * hosts)])
+        fleet = [record | {"host": f"host-{number}"} for number in range(hosts)]
+        table.render(*table.rows(fleet, set(), everything=True))
+        with tempfile.TemporaryDirectory() as directory:
+            status = records.write(Path(directory), "status", fleet, records.now())
+            html_report.write(status, Path(directory) / "report.html")
     finally:
         sys.stdout = stdout
     return time.process_time() - began

@@ -18,6 +18,7 @@ WORKLOAD = ROLE / "files" / "workload.py"
 DEFINITION: dict[str, Any] = {
     "unit": "memory-leak.service",
     "directory": "/mcp/scenarios/memory-leak",
+    "file_name": "workload.py",
     "log_file": "/tmp/memory-leak.log",  # noqa: S108
     "pid_file": "/tmp/memory-leak.pid",  # noqa: S108
     "workload_python": "/usr/bin/python3",
@@ -25,6 +26,9 @@ DEFINITION: dict[str, Any] = {
     "rate_mib_per_min": 30.0,
     "memory_max_bytes": 1024**3,
     "runtime_max_s": 14400,
+    "max_sessions": 0,
+    "buffer_mib": 0,
+    "open_after_s": 0,
 }
 UNIT = DEFINITION["unit"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from bench.steps import DEFINITION, WORKLOAD
-from memory_leak_lab import growth
+from memory_leak_lab.role import growth
 
 RATES_MIB_PER_MIN = (1, 30, 300)
 SAMPLE_EVERY_S = 1

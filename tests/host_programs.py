@@ -6,8 +6,8 @@ from typing import Any
 
 from bench.fleet import Fleet
 from bench.steps import DEFINITION, ROLE
-from controller import payload
 from histories import INSPECTION, contradictions
+from memory_leak_controller import payload, realism
 
 LIBRARY = payload.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
@@ -31,7 +31,8 @@ sys.addaudithook(count)
 
 def program(operation: str, definition: dict[str, Any] = DEFINITION) -> str:
     """Return the program of an operation."""
-    request = {"operation": operation, "check": False, "definition": definition, "source": SOURCE}
+    request = {"operation": operation, "check": False, "definition": definition, "source": SOURCE, "observe_s": 0}
+    request["places"] = realism.PLACES
     return payload.program(LIBRARY, request).decode()
 
 

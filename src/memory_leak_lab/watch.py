@@ -1,15 +1,16 @@
 """Shows the memory of a fleet's leaks grow, host by host.
 
-Usage: python -m memory_leak_lab.watch [--inventory PATH] [--seconds N] [--picture FILE]
+Usage: script/watch [--inventory PATH] [--seconds N] [--picture FILE]
 
-Asks every host for its status, again and again, through status.yml, and shows what it says: one table that is updated in
-place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG picture.
-Ends with status 1 if a run of status.yml fails.
+Asks every host for its status, again and again, through status.yml, and shows what it says, until it is stopped or the time is
+over: one table that is updated in place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG
+picture. A host that does not answer is shown as unreachable. Ends with status 1 if status.yml can't be run at all.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -24,26 +25,29 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from memory_leak_lab import growth
+from memory_leak_lab.role import PROJECT, growth
 
-PROJECT = Path(__file__).resolve().parents[2]
 INTERVAL_S = 5
 BARS = "▁▂▃▄▅▆▇█"
+MOST_BARS = 60
 Sample = dict[str, Any]
 
 
 def ask(inventory: str) -> list[Sample]:
-    """Return the hosts' records as status.yml reports them now. Raises CalledProcessError if it fails."""
+    """Return the hosts' records as status.yml reports them now. Raises CalledProcessError if there are none."""
     with tempfile.TemporaryDirectory() as work:
-        records = Path(work) / "records.json"
-        subprocess.run(
-            ["ansible-playbook", str(PROJECT / "status.yml"), "-i", inventory],
-            env={**os.environ, "MEMORY_LEAK_RECORDS_FILE": str(records)},
+        status = Path(work) / "status.json"
+        done = subprocess.run(
+            ["ansible-playbook", str(PROJECT / "status.yml"), "-i", inventory, "-e", f"memory_leak_report_dir={work}"],
+            cwd=PROJECT,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        found: list[Sample] = json.loads(records.read_text())
+        if not status.exists():
+            done.check_returncode()
+            raise subprocess.CalledProcessError(1, done.args, done.stdout, done.stderr)
+        found: list[Sample] = json.loads(status.read_text())["hosts"]
         return found
 
 
@@ -58,7 +62,7 @@ def rate(samples: list[Sample]) -> str:
 
 def spark(samples: list[Sample]) -> str:
     """Return the memory of a host's samples as a row of bars, from nothing to the largest."""
-    sizes = [sample["rss_bytes"] or 0 for sample in samples]
+    sizes = [sample["rss_bytes"] or 0 for sample in samples[-MOST_BARS:]]
     largest = max(sizes) or 1
     return "".join(BARS[round(size / largest * (len(BARS) - 1))] for size in sizes)
 
@@ -72,16 +76,16 @@ def table(history: dict[str, list[Sample]]) -> Table:
     for host, samples in history.items():
         now = samples[-1]
         rss = f"{now['rss_bytes'] / 1024**2:.1f}" if now["rss_bytes"] else ""
-        view.add_row(host, now["outcome"], rss, rate(samples), spark(samples))
+        view.add_row(host, now["state"], rss, rate(samples), spark(samples))
     return view
 
 
-def watch(inventory: str, seconds: float, console: Console) -> dict[str, list[Sample]]:
-    """Sample the fleet for a while, show how it grows, and return the samples by host."""
+def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, list[Sample]]:
+    """Sample the fleet for a while, or until interrupted, show how it grows, and return the samples by host."""
     history: dict[str, list[Sample]] = {}
     began = time.monotonic()
-    with Live(table(history), console=console, auto_refresh=False) as live:
-        while not history or time.monotonic() - began < seconds:
+    with Live(table(history), console=console, auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
+        while not history or seconds is None or time.monotonic() - began < seconds:
             asked = time.monotonic()
             for sample in ask(inventory):
                 history.setdefault(sample["host"], []).append(sample)
@@ -103,7 +107,7 @@ def save_picture(history: dict[str, list[Sample]], path: Path) -> None:
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=90, file=nowhere)
         console.print(table(history))
-        picture = console.export_svg(title="python -m memory_leak_lab.watch")
+        picture = console.export_svg(title="script/watch")
     # Without the fonts that rich would load from elsewhere: the reader's own will do.
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
 
@@ -112,7 +116,7 @@ def main() -> int:
     """Run from the command line and return the exit status."""
     parser = argparse.ArgumentParser(description="Show the memory of a fleet's leaks grow, host by host.")
     parser.add_argument("--inventory", default="inventory", help="Ansible inventory (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=60, help="how long to watch (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, help="how long to watch (default: until Ctrl-C)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG file to keep the last table in")
     arguments = parser.parse_args()
     try:
@@ -122,8 +126,6 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(error.stdout + error.stderr, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

@@ -21,8 +21,8 @@ import pytest
 
 from bench.fleet import Fleet
 from bench.steps import PROJECT
-from controller import payload
 from host_programs import ENDS, OTHER_DEFINITION, PYTHON, look, program, run, run_killed
+from memory_leak_controller import payload
 
 COUNT = 3
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"

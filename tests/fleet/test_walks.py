@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 
 from bench.fleet import Fleet
 from bench.steps import DEFINITION
-from controller import payload
 from histories import HISTORIES, LOG, OPERATIONS, UNIT_FILE, History
 from host_programs import ENDS, OTHER_DEFINITION, PYTHON, look, program, run, run_killed
+from memory_leak_controller import payload
 
 MINUTES = float(os.environ.get("WALK_MINUTES") or 0)
 COUNT = 6 if MINUTES else 3

@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from bench import report, steps
-from controller import validation
+from memory_leak_controller import realism, validation
 
 PEER_SECONDS = dict(zip(report.PEERS, (100.0, 110.0, 40.0, 16.0), strict=True))
 
@@ -82,7 +82,8 @@ def test_everything_is_written(results: dict[str, Any], tmp_path: Path) -> None:
 
 def test_the_benchmark_starts_what_the_role_starts_by_default() -> None:
     defaults = yaml.safe_load((steps.ROLE / "defaults" / "main.yml").read_text())
-    definition, errors = validation.definition(validation.argument_spec(steps.ROLE), defaults)
+    definition, settings, errors = validation.validate(validation.argument_spec(steps.ROLE), defaults)
+    definition, _part = realism.apply(definition, settings, "host", ["host"])
     assert (definition, errors) == (steps.DEFINITION, [])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memory_leak_lab import growth
+from memory_leak_lab.role import growth
 
 
 def test_a_straight_line_is_found() -> None:

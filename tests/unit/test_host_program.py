@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from controller import payload
 from host_program import commands, lock, observation, paths, plan, processes, units
+from memory_leak_controller import payload
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 DEFINITION = {
     "unit": "memory-leak.service",
     "directory": "/mcp/scenarios/memory-leak",
+    "file_name": "workload.py",
     "log_file": "/tmp/memory-leak.log",
     "pid_file": "/tmp/memory-leak.pid",
     "workload_python": "/usr/bin/python3",
@@ -27,6 +28,9 @@ DEFINITION = {
     "rate_mib_per_min": 30.0,
     "memory_max_bytes": 1024**3,
     "runtime_max_s": 14400,
+    "max_sessions": 0,
+    "buffer_mib": 0,
+    "open_after_s": 0,
 }
 Launch = Callable[..., subprocess.Popen[bytes]]
 
@@ -338,7 +342,14 @@ def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -
 
 
 def test_program_runs_from_stdin_and_answers_with_one_result() -> None:
-    request = {"operation": "status", "check": False, "definition": DEFINITION, "source": ""}
+    request = {
+        "operation": "status",
+        "check": False,
+        "definition": DEFINITION,
+        "source": "",
+        "observe_s": 0,
+        "places": [],
+    }
     command = [sys.executable, "-I", "-S", "-"]
     done = subprocess.run(
         command, input=payload.program(payload.library(ROLE), request), capture_output=True, check=False

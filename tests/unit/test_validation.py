@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller import validation
+from memory_leak_controller import validation
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 SPEC = validation.argument_spec(ROLE)
@@ -17,7 +17,10 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_
 
 def check(**changes: Any) -> tuple[dict[str, Any], list[str]]:
     """Validate the defaults with some variables changed, their prefix left out."""
-    return validation.definition(SPEC, DEFAULTS | {f"memory_leak_{name}": value for name, value in changes.items()})
+    definition, _settings, errors = validation.validate(
+        SPEC, DEFAULTS | {f"memory_leak_{name}": value for name, value in changes.items()}
+    )
+    return definition, errors
 
 
 def test_defaults_make_the_definition() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from memory_leak_lab import growth
+from memory_leak_lab.role import growth
 
 WORKLOAD = Path(__file__).resolve().parents[2] / "files" / "workload.py"
 RATE_MIB_PER_MIN = 30
@@ -195,3 +195,34 @@ def test_source_is_short_and_says_nothing_of_what_it_is_for() -> None:
     assert len(source.splitlines()) < 150
     for word in ("leak", "grow", "unbounded", "evict", "scenario", "simulat"):
         assert word not in source.lower()
+
+
+def test_a_bounded_cache_is_flat_and_a_buffer_is_there_from_the_start(tmp_path: Path) -> None:
+    run = start(tmp_path / "log", "--ingest-mib-per-min", "600", "--max-sessions", "10", "--buffer-mib", "50")
+    try:
+        wait_for_first_line(run)
+        for _sample in range(6):
+            time.sleep(0.5)
+            run.sample()
+    finally:
+        run.process.terminate()
+        run.process.wait()
+    sizes = [size for _time, size, _cpu in run.samples]
+    assert all(65 < size < 80 for size in sizes), sizes  # 600 MiB a minute would be 30 in these 3 s
+    assert max(sizes[1:]) - min(sizes[1:]) < 3
+    assert run.lines()[-1]["entries"] == "10"
+
+
+def test_requests_are_served_after_the_delay(tmp_path: Path) -> None:
+    run = start(tmp_path / "log", "--open-after", "2")
+    wait_for_first_line(run)
+    time.sleep(1)
+    run.process.terminate()
+    run.process.wait()
+    assert run.lines()[-1]["requests"] == "0"
+    run = start(tmp_path / "log", "--open-after", "2")
+    wait_for_first_line(run)
+    time.sleep(4)
+    run.process.terminate()
+    run.process.wait()
+    assert 15 <= int(run.lines()[-1]["requests"]) <= 25

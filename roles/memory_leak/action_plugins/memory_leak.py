@@ -8,7 +8,6 @@ command of the connection, and reads one JSON result back. Nothing is written to
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,13 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 ROLE = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROLE))
+
+from memory_leak_controller import measurement, payload, realism, validation  # noqa: E402
+
 OPERATIONS = ("setup", "reset", "cleanup", "status")
 
-
-def _load(name: str) -> Any:
-    """Import a module of the role's `controller` directory, which Ansible itself would not find."""
-    full_name = f"memory_leak_role_{name}"
-    if full_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full_name, ROLE / "controller" / f"{name}.py")
-        assert spec and spec.loader
-        module = sys.modules[full_name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[full_name]
-
-
 # Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
-validation, payload = _load("validation"), _load("payload")
 SPEC = validation.argument_spec(ROLE)
 LIBRARY = payload.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
@@ -57,16 +47,26 @@ class ActionModule(ActionBase):
             return _refused(f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}")
         errors = validation.unknown_variables(task_vars, SPEC)
         values = {name: self._templar.template(task_vars[name]) for name in SPEC if name in task_vars}
-        definition, bad_values = validation.definition(SPEC, values)
+        definition, settings, bad_values = validation.validate(SPEC, values)
         if errors or bad_values:
             return _refused("; ".join([*errors, *bad_values]))
+        host = str(task_vars["inventory_hostname"])
+        definition, part = realism.apply(definition, settings, host, task_vars["groups"].get("memory_leak", [host]))
+        measured = operation != "cleanup" and not self._task.check_mode
         request = {
             "operation": operation,
             "check": self._task.check_mode,
             "definition": definition,
             "source": SOURCE,
+            "places": realism.PLACES,
+            "observe_s": settings["observe_s"] if measured else 0,
         }
-        return self._ask_host(request, task_vars)
+        result = self._ask_host(request, task_vars)
+        result["part"] = part
+        result["as_promised"] = result["outcome"] == ("leaking" if part == "leaker" else "plateaued")
+        if measured and settings["verify"] and not result["as_promised"]:
+            result["failed"] = True
+        return result
 
     def _ask_host(self, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if not self._connection.has_pipelining:
@@ -88,7 +88,15 @@ class ActionModule(ActionBase):
         result["msg"] = result.pop("message")
         if not result["warnings"]:
             del result["warnings"]
-        return dict(result)
+        observation = result.pop("observation")
+        if observation:
+            measured = measurement.measure(observation, request["definition"]["rate_mib_per_min"])
+            reason = measured.pop("reason")
+            # Where it has ended meanwhile, how it did is the outcome.
+            if result["outcome"] != "running":
+                measured.pop("outcome", None)
+            result.update(measured, msg="; ".join(filter(None, (reason, result["msg"]))))
+        return {**measurement.UNMEASURED, **result}
 
 
 def _interpreter(task_vars: dict[str, Any]) -> str:

@@ -1,44 +1,70 @@
-"""Callback plugin: one line per host at the end of a run, with what the role found or did there.
+"""Callback plugin: the fleet at a glance at the end of a run, its files for machines and browsers, and the ground truth.
 
-It shows a table on a terminal where rich is installed, and the same columns as plain text elsewhere.
+It works with ansible-core alone; with rich it has colours and a progress bar on a terminal, and with the project's package it
+writes report.html too.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
+
+ROLE = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROLE))
+
+from memory_leak_controller import progress, records, table, validation
 
 DOCUMENTATION = """
 name: memory_leak_report
 type: aggregate
 short_description: Report each host's outcome of the memory_leak role
 description:
-  - At the end of a run of the role C(memory_leak), shows one line per host, with its outcome.
+  - At the end of a run of the role C(memory_leak), shows one line per host, with its outcome, worst first, and the counts.
+    Of a large fleet it lists only the hosts that are not as they should be.
   - Hosts that could not be reached are reported as C(unreachable).
+  - Writes C(status.json), C(status.csv) and C(report.html) to C(memory_leak_report_dir), and appends to the ground truth in
+    C(memory_leak_ground_truth_dir).
 options:
   records_file:
     description:
-      - A file to write the records to, as a JSON list with one object per host, sorted by host. Not written by default.
+      - A file to write what the role's action returned to, as a JSON list with one object per host, sorted by host. Not
+        written by default.
     env:
       - name: MEMORY_LEAK_RECORDS_FILE
     ini:
       - section: memory_leak
         key: records_file
     type: path
+  all_hosts:
+    description: Whether the table lists all hosts of a large fleet.
+    env:
+      - name: MEMORY_LEAK_ALL_HOSTS
+    ini:
+      - section: memory_leak
+        key: all_hosts
+    type: bool
+    default: false
 """
 
 ACTION = "memory_leak"
-FIELDS = ("outcome", "unit", "pid", "started_at", "uptime_s", "rss_bytes", "ceiling_bytes", "oom_in_s", "changes")
-HEADINGS = ("host", "outcome", "pid", "RSS MiB", "ceiling MiB", "uptime s", "OOM in min", "note")
+PROJECT = ROLE.parents[1]
+WANTED = {
+    "setup": frozenset({"running", "leaking"}),
+    "reset": frozenset({"running", "leaking"}),
+    "status": frozenset({"running", "leaking"}),
+    "cleanup": frozenset({"absent"}),
+}
+EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "observation"}
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Collects the results of the role's action and shows them when the run ends."""
+    """Collects the results of the role's action and reports them when the run ends."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -47,7 +73,26 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._records: dict[str, dict[str, Any]] = {}
+        self._results: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._operation = ""
+        self._play: Any = None
+        self._settings: dict[str, Any] = {}
+        self._progress: Any = None
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Keep the play, which knows the variables."""
+        self._play = play
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """Read the settings when the role's action begins, and show how far the observation is."""
+        if task.action != ACTION or self._settings:
+            return
+        self._operation = task.args.get("operation", "")
+        self._settings = self._read_settings(host, task)
+        observe_s = self._settings["observe_s"]
+        if observe_s and self._operation != "cleanup" and not task.check_mode:
+            hosts = len(self._play.get_variable_manager()._inventory.get_hosts(self._play.hosts))
+            self._progress = progress.start(hosts, observe_s, context.CLIARGS.get("forks") or 1)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Collect the record of a host where the operation succeeded."""
@@ -62,26 +107,76 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._collect(result, "unreachable")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Show the report, and write the records where that is asked for."""
-        if not self._records:
+        """Show the report, and write it where the settings say."""
+        if self._progress:
+            self._progress.stop()
+        if not self._results:
             return
-        records = [self._records[host] for host in sorted(self._records, key=_natural)]
-        self._display.display("\n" + _render([HEADINGS, *(_row(record) for record in records)]))
+        hosts = [
+            records.record(name, outcome, result)
+            for name, (outcome, result) in sorted(self._results.items(), key=lambda item: table.natural(item[0]))
+        ]
+        wanted = WANTED[self._operation]
+        exceptions = {
+            name
+            for name, (outcome, result) in self._results.items()
+            if outcome not in wanted and not result.get("as_promised")
+        }
+        listed, summary = table.rows(hosts, exceptions, self.get_option("all_hosts"))
+        self._display.display("\n" + table.render(listed, summary))
+        try:
+            self._write(hosts)
+        except OSError as error:
+            self._display.error(f"could not write the report: {error}")
+
+    def _write(self, hosts: list[dict[str, Any]]) -> None:
+        now = records.now()
+        directory = PROJECT / self._settings["report_dir"]
+        status = records.write(directory, self._operation, hosts, now)
+        for name, (outcome, result) in self._results.items():
+            truth = PROJECT / self._settings["ground_truth_dir"]
+            records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, now)
+        try:
+            from memory_leak_lab import html_report
+        except ImportError as error:
+            self._display.v(f"no report.html: {error}")
+        else:
+            html_report.write(status, directory / "report.html")
         records_file = self.get_option("records_file")
         if records_file:
-            Path(records_file).write_text(json.dumps(records, indent=2) + "\n")
+            raw = [
+                {**dict.fromkeys(records.FIELDS), **result, "host": name, "outcome": outcome, "message": result["msg"]}
+                for name, (outcome, result) in sorted(self._results.items(), key=lambda item: table.natural(item[0]))
+            ]
+            Path(records_file).write_text(json.dumps(raw, indent=2) + "\n")
+
+    def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
+        """Return the settings that stay on the controller, as they are for a host; the defaults where they are not valid."""
+        variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
+        spec = validation.argument_spec(ROLE)
+        templar = Templar(loader=self._play.get_loader(), variables=variables)
+        defaults = {name: option["default"] for name, option in spec.items()}
+        values = {name: templar.template(variables[name]) for name in spec if name in variables}
+        for attempt in (values, defaults):
+            _definition, settings, errors = validation.validate(spec, defaults | attempt)
+            if not errors:
+                break
+        return settings
 
     def _collect(self, result: Any, outcome: str | None = None) -> None:
         task, host, fields = _parts(result)
         if task.action != ACTION:
             return
+        if self._progress:
+            self._progress.advance()
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"
-        record = {"host": host.name, **{name: fields.get(name) for name in FIELDS}}
-        record["outcome"] = outcome or fields.get("outcome") or "failed"
-        record["changed"] = bool(fields.get("changed"))
-        record["message"] = str(fields.get("msg") or "")
-        self._records[host.name] = record
+        kept = {
+            name: value for name, value in fields.items() if not name.startswith(("_ansible", "invocation", "diff"))
+        }
+        kept["msg"] = "; ".join([*filter(None, [str(fields.get("msg") or "")]), *fields.get("warnings", [])])
+        kept["changed"] = bool(fields.get("changed"))
+        self._results[host.name] = (outcome or fields.get("outcome") or "failed", kept)
 
 
 def _parts(result: Any) -> tuple[Any, Any, dict[str, Any]]:
@@ -89,50 +184,3 @@ def _parts(result: Any) -> tuple[Any, Any, dict[str, Any]]:
     if hasattr(result, "task"):
         return result.task, result.host, result.result
     return result._task, result._host, result._result
-
-
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """Return a sort key by which host9 comes before host10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _row(record: dict[str, Any]) -> tuple[str, ...]:
-    def number(name: str, divisor: float, digits: int) -> str:
-        value = record[name]
-        return "" if value is None else f"{value / divisor:.{digits}f}"
-
-    return (
-        record["host"],
-        record["outcome"],
-        str(record["pid"] or ""),
-        number("rss_bytes", 1024**2, 1),
-        number("ceiling_bytes", 1024**2, 0),
-        number("uptime_s", 1, 0),
-        number("oom_in_s", 60, 1),
-        record["message"],
-    )
-
-
-def _render(rows: list[tuple[str, ...]]) -> str:
-    """Return the rows as a table, the first being its headings."""
-    try:
-        if not sys.stdout.isatty():
-            return _plain(rows)
-        from rich.console import Console
-        from rich.table import Table
-    except ImportError:
-        return _plain(rows)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, heading in enumerate(rows[0]):
-        table.add_column(heading, justify="right" if 2 <= column <= 6 else "left", overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-
-
-def _plain(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
-    return "\n".join("  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows)

@@ -3,11 +3,12 @@
 Clients present a session token with every request. The service looks the token up in its in-memory cache, seals a fresh
 session state and hands out a new token for it, so that no token is ever used twice.
 
-Usage: python3 workload.py [--ingest-mib-per-min RATE]
+Usage: python3 workload.py [--ingest-mib-per-min RATE] [--max-sessions N] [--buffer-mib SIZE] [--open-after SECONDS]
 
 RATE is the volume of session state that the clients send, in MiB per minute (0.2 to 6000, default 30). The request
-rate is fixed; the size of a session follows from both. One status line goes to stdout every 10 s. SIGTERM and SIGINT end
-the service with status 0; a bad argument ends it with status 2.
+rate is fixed; the size of a session follows from both. N is how many sessions the cache holds (no limit by default). A
+buffer of SIZE MiB is set up at the start (0 by default). Requests are served SECONDS after it (0 by default). One status
+line goes to stdout every 10 s. SIGTERM and SIGINT end the service with status 0; a bad argument ends it with status 2.
 """
 
 import argparse
@@ -29,8 +30,9 @@ SESSION_OVERHEAD_BYTES = 160
 class SessionCache:
     """Session state by token, with counts of hits and misses."""
 
-    def __init__(self):
+    def __init__(self, max_sessions):
         self._sessions = {}
+        self._max_sessions = max_sessions
         self.hits = 0
         self.misses = 0
 
@@ -50,15 +52,19 @@ class SessionCache:
         """Store a state under a new token and return the token."""
         token = os.urandom(16).hex()
         self._sessions[token] = state
+        if self._max_sessions and len(self._sessions) > self._max_sessions:
+            del self._sessions[next(iter(self._sessions))]
         return token
 
 
 class Service:
     """Serves the clients in turn, at a fixed request rate, until it is told to stop."""
 
-    def __init__(self, session_bytes):
-        self.cache = SessionCache()
+    def __init__(self, session_bytes, max_sessions, buffer_mib, open_after_s):
+        self.cache = SessionCache(max_sessions)
         self.requests = 0
+        self._buffer = b"\x01" * (buffer_mib * 1024 * 1024)
+        self._open_after_s = open_after_s
         self._session_bytes = session_bytes
         self._tokens = [None] * CLIENTS
         self._stopped_by = None
@@ -77,7 +83,8 @@ class Service:
     def run(self):
         """Serve until stopped."""
         interval = 1 / REQUESTS_PER_SECOND
-        next_request = last_status = next_status = time.monotonic()
+        last_status = next_status = time.monotonic()
+        next_request = last_status + self._open_after_s
         last_requests = 0
         while not self._stopped_by:
             now = time.monotonic()
@@ -88,7 +95,7 @@ class Service:
             if now >= next_request:
                 self.handle_request()
                 next_request = max(next_request + interval, now - MAX_BACKLOG_S)
-            time.sleep(max(0, next_request - time.monotonic()))
+            time.sleep(max(0, min(next_request, next_status) - time.monotonic()))
         self.log_status(last_requests, time.monotonic() - last_status)
         log(f"stopped by {self._stopped_by}")
 
@@ -120,16 +127,15 @@ def ingest_rate(text):
 def main():
     """Run the service from the command line."""
     parser = argparse.ArgumentParser(description="Session cache service.")
-    parser.add_argument(
-        "--ingest-mib-per-min",
-        type=ingest_rate,
-        default=30,
-        metavar="RATE",
-        help="session state that the clients send, in MiB per minute (default: %(default)s)",
-    )
+    rate_help = "session state that the clients send, in MiB per minute (default: %(default)s)"
+    parser.add_argument("--ingest-mib-per-min", type=ingest_rate, default=30, metavar="RATE", help=rate_help)
+    parser.add_argument("--max-sessions", type=int, metavar="N", help="what the cache holds (default: no limit)")
+    parser.add_argument("--buffer-mib", type=int, default=0, metavar="SIZE", help="set up at the start (default: 0)")
+    parser.add_argument("--open-after", type=int, default=0, metavar="SECONDS", help="when to serve (default: at once)")
     arguments = parser.parse_args()
-    session_bytes = arguments.ingest_mib_per_min * 1024 * 1024 / 60 / REQUESTS_PER_SECOND
-    service = Service(round(session_bytes) - SESSION_OVERHEAD_BYTES)
+    bytes_per_request = arguments.ingest_mib_per_min * 1024 * 1024 / 60 / REQUESTS_PER_SECOND
+    session_bytes = round(bytes_per_request) - SESSION_OVERHEAD_BYTES
+    service = Service(session_bytes, arguments.max_sessions, arguments.buffer_mib, arguments.open_after)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, service.stop)
     service.run()

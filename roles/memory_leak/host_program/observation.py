@@ -18,18 +18,33 @@ NOT_RUNNING = {
     "started_at": None,
     "uptime_s": None,
     "rss_bytes": None,
+    "cpu_percent": None,
+    "requests_per_s": None,
     "ceiling_bytes": None,
     "oom_in_s": None,
+    "command": None,
+    "promised_mib_per_min": None,
 }
+
+
+KNOWN_BY_BYTES = 200
+MOST_SOURCE_BYTES = 1 << 16
 
 
 class Host:
     """What there is of ours on this host, under any name."""
 
-    def __init__(self, definition: Record):
+    def __init__(self, definition: Record, further_places: list[Record], source: bytes):
         self.wanted = definition
         self.units = units.ours()
-        places = [definition, *self.units.values()]
+        # Our workload is known by its docstring there, lest somebody else's file of that name is taken for ours.
+        known = source[:KNOWN_BY_BYTES]
+        further = [
+            place
+            for place in further_places
+            if known and (paths.content(units.workload_path(place), MOST_SOURCE_BYTES) or b"").startswith(known)
+        ]
+        places = [definition, *self.units.values(), *further]
         self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
         self.pid_files = list(dict.fromkeys(place["pid_file"] for place in places if place["pid_file"]))
         self.outputs = [*self.pid_files, *dict.fromkeys(place["log_file"] for place in places if place["log_file"])]
@@ -91,14 +106,17 @@ def describe(host: Host) -> Record:
         if measured:
             ceiling_bytes = ceiling_in_force(host.states[name]) if name else None
             room_bytes = memory()["MemAvailable"] if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
-            rate_bytes_per_s = processes.ingest_rate(pid) * 1024**2 / 60
+            rate_mib_per_min = processes.ingest_rate(pid)
+            bounded = processes.option(pid, "--max-sessions")
             return {
                 **measured,
                 "outcome": "running",
                 "pid": pid,
                 "unit": name,
                 "ceiling_bytes": ceiling_bytes,
-                "oom_in_s": max(0, round(room_bytes / rate_bytes_per_s)),
+                "oom_in_s": None if bounded else max(0, round(room_bytes / (rate_mib_per_min * 1024**2 / 60))),
+                "command": processes.command_text(pid),
+                "promised_mib_per_min": rate_mib_per_min,
             }
     for name in host.units:
         if host.states[name]["ActiveState"] == "failed":

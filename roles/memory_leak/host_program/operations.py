@@ -3,21 +3,26 @@
 `run` takes a request and returns a result, both plain dictionaries (Python literals on the wire).
 
 Request: `operation` ('setup', 'reset', 'cleanup' or 'status'), `check` (bool: predict, change nothing), `source` (the
-workload's text) and `definition`: `unit`, `directory`, `log_file`, `pid_file`, `workload_python`, `user` (strings; an
-empty user means a dynamic one), `rate_mib_per_min` (float), `memory_max_bytes` (int, or null for no ceiling) and
-`runtime_max_s` (int).
+workload's text), `observe_s` (for how long to watch the workload that runs in the end; 0: not at all), `definition`, and
+`places` (further places, parts of a definition, where a workload of ours may lie). A definition holds `unit`, `directory`,
+`file_name`, `log_file`, `pid_file`, `workload_python`, `user` (strings; an empty user means a dynamic one), `rate_mib_per_min`
+(float), `memory_max_bytes` (int, or null for no ceiling), `runtime_max_s`, `max_sessions` (0: no limit), `buffer_mib` and
+`open_after_s` (int).
 
-Result: `outcome`, `changed`, `failed`, `message`, `changes` (what was, or in check mode would be, done), `warnings`,
-`before` and `after` (the definitions, for a diff; null where there is none), and of the running workload `pid`,
-`unit` (null if it was started by hand), `started_at`, `uptime_s`, `rss_bytes`, `ceiling_bytes` and `oom_in_s` (null otherwise).
+Result: `outcome`, `changed`, `failed`, `message`, `changes` (what was, or in check mode would be, done), `warnings`, `before`
+and `after` (the definitions, for a diff; null where there is none), `mem_available_bytes` (of the host), `observation` (what
+`sampling.observe` returns, null if there was none), and of the running workload, null otherwise, `pid`, `unit` (null too if it
+was started by hand), `started_at`, `uptime_s`, `rss_bytes`, `cpu_percent` (since its start), `requests_per_s` (the last that
+it logged), `ceiling_bytes`, `oom_in_s`, `command` and `promised_mib_per_min` (its rate by its command line).
 """
 
 from __future__ import annotations
 
 import os
+import time
 
-from host_program import lock, paths, plan, units
-from host_program.observation import NOT_RUNNING, Host, describe
+from host_program import lock, paths, plan, sampling, units
+from host_program.observation import NOT_RUNNING, Host, describe, memory
 from host_program.plan import Failed, Refused
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -27,6 +32,11 @@ if TYPE_CHECKING:
     from host_program.plan import Step
 
     Record = dict[str, Any]
+
+
+def look(request: Record) -> Host:
+    """Return what there is on this host."""
+    return Host(request["definition"], request["places"], request["source"].encode())
 
 
 def check_privilege() -> None:
@@ -40,8 +50,25 @@ def check_privilege() -> None:
 def operate(request: Record) -> Record:
     """Carry a request out and return the result; raises Refused or Failed."""
     check_privilege()
+    result = operate_once(request)
+    if result["outcome"] == "running" and result.get("pid"):
+        if request["observe_s"]:
+            wait_s = sampling.warm_up_s(result["pid"]) - result["uptime_s"]
+            if wait_s > sampling.MOST_WAIT_S:
+                result["message"] = f"too early to measure: it settles in {wait_s:.0f} s"
+                return result
+            time.sleep(max(0, wait_s))
+            result["observation"] = sampling.observe(result["pid"], request["observe_s"])
+            result.update(describe(look(request)))
+        elif request["operation"] == "status":
+            result["requests_per_s"] = sampling.last_request_rate(result["pid"])
+    return result
+
+
+def operate_once(request: Record) -> Record:
+    """Carry a request out, all but the observation."""
     if request["operation"] == "status":
-        return status(Host(request["definition"]))
+        return status(look(request))
     if request["check"]:
         return change(request)
     try:
@@ -64,7 +91,7 @@ def status(host: Host) -> Record:
 
 def change(request: Record) -> Record:
     """Carry out (or in check mode predict) an operation that changes the host."""
-    host = Host(request["definition"])
+    host = look(request)
     foreign = host.foreign_unit()
     if foreign and (request["operation"] != "cleanup" or request["definition"]["unit"] not in host.units):
         raise Refused(foreign)
@@ -89,7 +116,7 @@ def cleanup(host: Host, request: Record) -> Record:
     if request["check"]:
         return {**result, "outcome": "absent"}
     problems = carry_out(steps)
-    left = Host(request["definition"]) if steps else host
+    left = look(request) if steps else host
     result.update(describe(left))
     if problems or result["outcome"] != "absent":
         raise Failed("; ".join(problems or [f"still there: {', '.join(left.files()) or result['outcome']}"]))
@@ -112,7 +139,7 @@ def setup(host: Host, request: Record) -> Record:
         problems = carry_out([step])
         if problems:
             break
-    started = Host(definition) if steps else host
+    started = look(request) if steps else host
     result.update(describe(started))
     if not problems and result["outcome"] != "running":
         problems = [f"{definition['unit']} ended at once: {units.last_line(definition) or result['outcome']}"]
@@ -153,6 +180,7 @@ def run(request: Record) -> Record:
         "message": "",
         "before": None,
         "after": None,
+        "observation": None,
     }
     try:
         result = {**empty, "failed": False, **operate(request)}
@@ -163,4 +191,5 @@ def run(request: Record) -> Record:
     except Exception as error:
         result = {**empty, "outcome": "failed", "failed": True, "message": f"{type(error).__name__}: {error}"}
     result["changed"] = bool(result["changes"])
+    result["mem_available_bytes"] = memory()["MemAvailable"]
     return result

@@ -70,8 +70,13 @@ def broken_contract(wanted: Definition, available: dict[str, int], held_bytes: i
             f"MiB; its {available['SwapTotal'] >> 20} MiB of swap do not count, for the service may not use any): "
             "choose a lower ceiling"
         )
+    if wanted["buffer_mib"] * 1024**2 * 1.2 > ceiling_bytes:
+        return (
+            f"the buffer of {wanted['buffer_mib']} MiB does not fit under memory_leak_memory_max "
+            f"({ceiling_bytes >> 20} MiB): choose a higher ceiling"
+        )
     reached_min, runtime_min = ceiling_bytes / 1024**2 / rate, wanted["runtime_max_s"] / 60
-    if reached_min > runtime_min:
+    if reached_min > runtime_min and not wanted["max_sessions"]:
         return (
             f"at memory_leak_rate_mib_per_min ({rate:g}) memory_leak_memory_max ({ceiling_bytes >> 20} MiB) is reached "
             f"in {reached_min:.1f} min, but memory_leak_runtime_max ends it after {runtime_min:.1f} min: "

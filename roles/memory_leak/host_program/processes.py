@@ -23,12 +23,28 @@ def command_line(pid: int) -> list[str]:
         return [os.fsdecode(part) for part in file.read().split(b"\0")[:-1]]
 
 
+def command_text(pid: int) -> str:
+    """Return the command line of a process as `ps` shows it, empty if it has ended."""
+    try:
+        return " ".join(command_line(pid))
+    except OSError:
+        return ""
+
+
+def option(pid: int, name: str) -> str | None:
+    """Return the value of an option that a process was started with, or None."""
+    try:
+        arguments = command_line(pid)
+        return arguments[arguments.index(name) + 1]
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def ingest_rate(pid: int) -> float:
     """Return the rate, in MiB per minute, that a process of the workload was started with."""
     try:
-        arguments = command_line(pid)
-        return float(arguments[arguments.index("--ingest-mib-per-min") + 1])
-    except (OSError, ValueError, IndexError):
+        return float(option(pid, "--ingest-mib-per-min") or DEFAULT_RATE_MIB_PER_MIN)
+    except ValueError:
         return DEFAULT_RATE_MIB_PER_MIN
 
 
@@ -80,21 +96,24 @@ def is_in_unit(pid: int, names: Iterable[str]) -> bool:
 
 
 def measure(pid: int) -> Measured | None:
-    """Return `rss_bytes`, `uptime_s` and `started_at` (ISO 8601, UTC) of a process, or None if it has ended."""
+    """Return `rss_bytes`, `uptime_s`, `started_at` (ISO 8601, UTC) and `cpu_percent` of a process, or None if it has ended."""
     try:
         with open(f"/proc/{pid}/status") as file:
             fields = dict(line.split(":", 1) for line in file)
         with open(f"/proc/{pid}/stat") as file:
-            start_ticks = int(file.read().rpartition(")")[2].split()[19])
+            times = file.read().rpartition(")")[2].split()
         with open("/proc/uptime") as file:
             since_boot_s = float(file.read().split()[0])
         rss_kib = int(fields["VmRSS"].split()[0])
     except (OSError, KeyError):  # gone, or a zombie without memory
         return None
-    uptime_s = max(0.0, since_boot_s - start_ticks / os.sysconf("SC_CLK_TCK"))
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    uptime_s = max(0.0, since_boot_s - int(times[19]) / ticks_per_s)
+    processor_s = (int(times[11]) + int(times[12])) / ticks_per_s
     return {
         "rss_bytes": rss_kib * 1024,
         "uptime_s": round(uptime_s, 1),
+        "cpu_percent": round(processor_s / uptime_s * 100, 2) if uptime_s else None,
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - uptime_s)),
     }
 

@@ -40,6 +40,8 @@ START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
 FIRST_LINE_TIMEOUT_S = 20
 SHOWN = "Id,LoadState,ActiveState,Result,MainPID,FragmentPath,FreezerState,MemoryMax,MemoryCurrent,ExecMainStatus"
+# Options of the workload that are whole numbers, 0 for none, by their keys in a definition.
+OPTIONS = {"max_sessions": "--max-sessions", "buffer_mib": "--buffer-mib", "open_after_s": "--open-after"}
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}
 
 SANDBOX = (
@@ -106,7 +108,7 @@ def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
 
 def workload_path(definition: Definition) -> str:
     """Return where on the host the workload lies."""
-    return os.path.join(definition["directory"], "workload.py")
+    return os.path.join(definition["directory"], definition["file_name"])
 
 
 def ours() -> dict[str, Definition]:
@@ -138,17 +140,20 @@ def parse(name: str, text: str) -> Definition:
     """Return the definition behind a unit file of ours. A part that is not there is None."""
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     command = _words(settings.get("ExecStart", ""))
-    python, workload, _option, rate = command if len(command) == 4 else (None, None, None, None)
+    python, workload = command[:2] if len(command) > 1 else (None, None)
+    options = dict(zip(command[2::2], command[3::2]))
     log_file = settings.get("StandardOutput", "").partition("append:")[2]
     remove_pid_file = _words(settings.get("ExecStopPostEx") or settings.get("ExecStopPost") or "")
     ceiling = settings.get("MemoryMax", "infinity")
     return {
         "unit": name,
         "directory": os.path.dirname(workload) if workload else None,
+        "file_name": os.path.basename(workload) if workload else None,
         "log_file": log_file or None,
         "pid_file": remove_pid_file[-1] if remove_pid_file else None,
         "workload_python": python,
-        "rate_mib_per_min": float(rate) if rate else None,
+        "rate_mib_per_min": float(options["--ingest-mib-per-min"]) if "--ingest-mib-per-min" in options else None,
+        **{key: int(options.get(option, 0)) for key, option in OPTIONS.items()},
         "memory_max_bytes": int(ceiling) if ceiling.isdigit() else None,
         "runtime_max_s": seconds(settings.get("RuntimeMaxSec", "")),
         "user": settings.get("User", ""),
@@ -208,7 +213,8 @@ def build(definition: Definition, source: bytes) -> str:
 def command(definition: Definition) -> list[str]:
     """Return the command line of the service."""
     rate = format(definition["rate_mib_per_min"], "g")
-    return [definition["workload_python"], workload_path(definition), "--ingest-mib-per-min", rate]
+    options = [word for key, option in OPTIONS.items() if definition[key] for word in (option, str(definition[key]))]
+    return [definition["workload_python"], workload_path(definition), "--ingest-mib-per-min", rate, *options]
 
 
 def start(definition: Definition, source: bytes) -> None:

@@ -44,7 +44,7 @@ RETURN = """
 outcome:
   description:
     - What is on the host now (in check mode, what would be) - V(absent), V(running), V(stopped), V(oom_killed), V(expired) or
-      V(crashed).
+      V(crashed); of a workload that was measured V(leaking), V(off_rate), V(plateaued) or V(stalled).
     - V(refused) where the host was not touched, V(failed) where the operation could not be carried out; RV(msg) says why.
   returned: always
   type: str
@@ -94,4 +94,53 @@ oom_in_s:
   returned: when the host was asked
   type: int
   sample: 1963
+as_promised:
+  description: Whether the workload was measured to do what the host's part promises.
+  returned: when the host was asked
+  type: bool
+cpu_percent:
+  description: How much of one processor the workload took while it was observed, or else since its start.
+  returned: when the host was asked
+  type: float
+  sample: 0.31
+mem_available_bytes:
+  description: The memory that the host has available.
+  returned: when the host was asked
+  type: int
+  sample: 1503238553
+part:
+  description: What the host plays, V(leaker), V(control) or V(decoy).
+  returned: when the host was asked
+  type: str
+promised_mib_per_min:
+  description: The rate that the workload was started with, null if none runs.
+  returned: when the host was asked
+  type: float
+  sample: 30.0
+r_squared:
+  description: How straight RSS grew while it was observed, 0 to 1, null if it was not.
+  returned: when the host was asked
+  type: float
+  sample: 0.9998
+rate_mib_per_min:
+  description: The slope of RSS while it was observed, null if it was not.
+  returned: when the host was asked
+  type: float
+  sample: 30.02
+rate_ci95_mib_per_min:
+  description: The ends of the 95 % confidence interval of RV(rate_mib_per_min), null if it was not observed.
+  returned: when the host was asked
+  type: list
+  elements: float
+  sample: [29.97, 30.07]
+requests_per_s:
+  description: The requests that the workload served per second while it was observed, or else as it last logged.
+  returned: when the host was asked
+  type: float
+  sample: 10.0
+samples:
+  description: Of each sample the seconds since the first one, RSS and the host's available memory in bytes.
+  returned: when the host was asked
+  type: list
+  elements: list
 """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import testinfra
 
-from memory_leak_lab import growth
+from memory_leak_lab.role import growth
 
 RATE_MIB_PER_MIN = 30
 SAMPLES = 17
@@ -208,6 +208,15 @@ def test_status_agrees_with_the_host(host: Any, playbook: Any) -> None:
     assert record["oom_in_s"] == pytest.approx(
         (1024**3 - record["rss_bytes"]) / (RATE_MIB_PER_MIN * 1024**2 / 60), abs=1
     )
+
+
+def test_the_gate_lets_it_in(host: Any, playbook: Any) -> None:
+    name = host.backend.host
+    record = playbook("status.yml", "--limit", name, "-e", "memory_leak_verify=true")[name]
+    assert (record["outcome"], record["message"]) == ("leaking", "")
+    low, high = record["rate_ci95_mib_per_min"]
+    assert low < record["rate_mib_per_min"] < high
+    assert record["requests_per_s"] == pytest.approx(10, rel=0.05)
 
 
 def test_sudo_user_with_a_password_is_served_too(host: Any, playbook: Any) -> None:

@@ -16,6 +16,7 @@ MODULES = (
     "processes",
     "units",
     "observation",
+    "sampling",
     "plan",
     "operations",
 )  # in the order of their imports

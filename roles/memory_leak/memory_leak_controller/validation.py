@@ -16,10 +16,13 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from . import measurement
+
 PREFIX = "memory_leak_"
 RATE_RANGE_MIB_PER_MIN = (0.2, 6000)
 MEMORY_MAX_RANGE_BYTES = (32 * 1024**2, 1024**4)
 RUNTIME_MAX_RANGE_S = (60, 7 * 86400)
+OBSERVE_RANGE_S = (5, 3600)
 SIZE_UNITS = {"M": 1024**2, "G": 1024**3, "T": 1024**4}
 TIME_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 SAFE_PATH = re.compile(r"(/[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*)+")
@@ -73,22 +76,28 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[str]:
     return messages
 
 
-def definition(spec: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def validate(
+    spec: dict[str, dict[str, Any]], values: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Turn the role's variables into the definition that the host program takes (its docstring says what it holds).
 
-    Returns the definition and a list of messages, each naming the variable, its value and what is allowed; the definition
-    is complete only if there are none.
+    Returns the definition, the settings that stay on the controller, and a list of messages, each naming the variable, its
+    value and what is allowed. Definition and settings are complete only if there are none.
+    The settings: `verify` (bool), `observe_s` (how long to watch the workload, in seconds; 0: not at all), `report_dir` and
+    `ground_truth_dir` (paths, relative ones to the project's root); and for realism.py `blind`, `seed`, `part` (empty: by the
+    percentages), `rate_variation_percent`, `control_percent`, `decoy_percent` and `start_delay_max_s`.
     """
     checked = ArgumentSpecValidator({name: _types(option) for name, option in spec.items()}).validate(values)
     if checked.error_messages:
-        return {}, [_with_value(message, values) for message in checked.error_messages]
+        return {}, {}, [_with_value(message, values) for message in checked.error_messages]
     value = {name.removeprefix(PREFIX): checked.validated_parameters[name] for name in spec}
     result: dict[str, Any] = {}
+    settings: dict[str, Any] = {name: value[name] for name in ("verify", "blind", "seed", "part")}
     errors: list[str] = []
 
-    def check(key: str, name: str, parse: Callable[[Any], Any]) -> None:
+    def check(key: str, name: str, parse: Callable[[Any], Any], into: dict[str, Any] = result) -> None:
         try:
-            result[key] = parse(value[name])
+            into[key] = parse(value[name])
         except ValueError as error:
             errors.append(f"{PREFIX}{name} is {values[PREFIX + name]!r}: it must be {error}")
 
@@ -103,7 +112,13 @@ def definition(spec: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple
     check("workload_python", "workload_python", _path)
     if value["allow_host_oom"]:
         result["memory_max_bytes"] = None
-    return result, errors or _clashes(result)
+    for name, most in (("rate_variation_percent", 50), ("control_percent", 100), ("decoy_percent", 100)):
+        check(name, name, _percentage(most), settings)
+    check("start_delay_max_s", "start_delay_max", _start_delay_max, settings)
+    for name in ("report_dir", "ground_truth_dir"):
+        check(name, name, _report_path, settings)
+    check("observe_s", "observe_seconds", _observe_verified if value["verify"] else _observe, settings)
+    return result, settings, errors or [*_clashes(result), *_too_many(settings)]
 
 
 def _with_value(message: str, values: dict[str, Any]) -> str:
@@ -121,6 +136,41 @@ def _rate(rate: float) -> float:
     if not (math.isfinite(rate) and low <= rate <= high):
         raise ValueError(f"a number of MiB per minute from {low} to {high}")
     return float(rate)
+
+
+def _percentage(most: int) -> Callable[[Any], Any]:
+    def parse(value: float) -> float:
+        if not 0 <= value <= most:
+            raise ValueError(f"a percentage from 0 to {most}")
+        return float(value)
+
+    return parse
+
+
+def _start_delay_max(text: str) -> int:
+    return _quantity(text, TIME_UNITS, 0, 3600, "a whole number and a unit (s, min, h), from 0s to 1h")
+
+
+def _observe(seconds: int) -> int:
+    shortest, longest = OBSERVE_RANGE_S
+    if seconds and not shortest <= seconds <= longest:
+        raise ValueError(f"0 or a whole number of seconds from {shortest} to {longest}")
+    return int(seconds)
+
+
+def _observe_verified(seconds: int) -> int:
+    shortest, longest = measurement.SHORTEST_S, OBSERVE_RANGE_S[1]
+    if seconds and not shortest <= seconds <= longest:
+        raise ValueError(
+            f"0 (which is {shortest} here) or from {shortest} to {longest} seconds where {PREFIX}verify is true"
+        )
+    return int(seconds) or shortest
+
+
+def _report_path(path: str) -> str:
+    if not path.strip() or "\0" in path or "\n" in path:
+        raise ValueError("a path on the controller; a relative one starts at the project's root")
+    return path
 
 
 def _quantity(text: str, units: dict[str, int], low: int, high: int, expected: str) -> int:
@@ -189,3 +239,13 @@ def _clashes(result: dict[str, Any]) -> list[str]:
                 f"{PREFIX}{name} is {path!r}: it must be outside {PREFIX}directory, {result['directory']!r}"
             )
     return messages
+
+
+def _too_many(settings: dict[str, Any]) -> list[str]:
+    """Return a message if controls and decoys are more than all hosts."""
+    controls, decoys = settings["control_percent"], settings["decoy_percent"]
+    if controls + decoys <= 100:
+        return []
+    return [
+        f"{PREFIX}control_percent is {controls:g} and {PREFIX}decoy_percent is {decoys:g}: together they must be 100 at most"
+    ]
