@@ -8,6 +8,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "roles" / "memory_leak"))
 
-from memory_leak_controller import growth  # noqa: E402
+from memory_leak_controller import growth, table  # noqa: E402
 
-__all__ = ["PROJECT", "growth"]
+__all__ = ["PROJECT", "growth", "table"]

@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from memory_leak_lab import pictures
 from memory_leak_lab.role import PROJECT, growth
 
 INTERVAL_S = 5
@@ -104,12 +103,9 @@ def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, 
 
 def save_picture(history: dict[str, list[Sample]], path: Path) -> None:
     """Write the table as an SVG picture."""
-    with Path(os.devnull).open("w") as nowhere:
-        console = Console(record=True, width=90, file=nowhere)
-        console.print(table(history))
-        picture = console.export_svg(title="script/watch")
-    # Without the fonts that rich would load from elsewhere: the reader's own will do.
-    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
+    console = pictures.recorder(90)
+    console.print(table(history))
+    pictures.save(console, path, "script/watch")
 
 
 def main() -> int:

@@ -109,6 +109,15 @@ def _plain(listed: list[tuple[str, ...]], summary: str) -> str:
 
 def _coloured(listed: list[tuple[str, ...]], summary: str) -> str:
     from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    with console.capture() as capture:
+        show(console, listed, summary)
+    return "\n".join(part.rstrip() for part in capture.get().rstrip().splitlines())
+
+
+def show(console: Any, listed: list[tuple[str, ...]], summary: str) -> None:
+    """Print the report on a console of rich."""
     from rich.table import Table
     from rich.text import Text
 
@@ -118,9 +127,6 @@ def _coloured(listed: list[tuple[str, ...]], summary: str) -> str:
     for line in listed:
         style = STYLES.get(line[1], OTHER_STYLE)
         table.add_row(line[0], Text(line[1], style=style), *line[2:])
-    console = Console(highlight=False, markup=False)
-    with console.capture() as capture:
-        if listed:
-            console.print(table)
-        console.print(Text(summary, style="bold"))
-    return "\n".join(part.rstrip() for part in capture.get().rstrip().splitlines())
+    if listed:
+        console.print(table)
+    console.print(Text(summary, style="bold"))

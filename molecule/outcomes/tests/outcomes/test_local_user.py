@@ -19,18 +19,14 @@ HANGS_S = 90  # far more than an operation takes on an emulated machine, and les
 Operate = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=["protected", "unprotected"])
-def protections(request: pytest.FixtureRequest) -> str:
-    """Return whether the kernel protects links and pipes in /tmp."""
-    chosen: str = request.param
-    return chosen
-
-
 @pytest.fixture
-def attacker(host: Any, operate: Operate, protections: str) -> Iterator[Callable[[str], str]]:
-    """Return a function that runs a shell script as the local user; what it left behind is removed at the end."""
+def attacker(host: Any, operate: Operate, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
+    """Return a function that runs a shell script as the local user; what it left behind is removed at the end.
+
+    The kernel's protections are off, unless the test asks for them by its parameter.
+    """
     operate("cleanup")
-    values = {"protected": (1, 1, 1, 2), "unprotected": (0, 0, 0, 0)}[protections]
+    values = (1, 1, 1, 2) if getattr(request, "param", "") == "protected" else (0, 0, 0, 0)
     settings = " ".join(f"{name}={value}" for name, value in zip(PROTECTIONS, values, strict=True))
     # The victim lies beside the paths, so that a hard link is possible; its owner is not the attacker.
     host.run_expect([0], f"sysctl --quiet --write {settings}; id mallory || useradd --create-home mallory")
@@ -57,36 +53,30 @@ def timed(operate: Operate, operation: str, *arguments: str, fails: bool | None 
     return record
 
 
+TRAPS = {
+    "link": "ln -s {victim} {path}",
+    "link to nothing": "ln -s {created} {path}",
+    "link to itself": "ln -s {path} {path}",
+    "link to a directory": "mkdir {path}-d; ln -s {path}-d {path}",
+    "hard link": "ln {victim} {path}",
+    "pipe": "mkfifo {path}",
+    "closed file": "echo 1 >{path}; chmod 600 {path}",
+    "open file": "echo 1 >{path}; chmod 666 {path}",
+    "huge file": "truncate --size=1T {path}",
+}
+PROTECTED = ("link", "pipe", "open file")  # what the kernel protects from
+
+
 @pytest.mark.parametrize(
-    "trap",
-    [
-        "ln -s {victim} {path}",
-        "ln -s {created} {path}",
-        "ln -s {path} {path}",
-        "mkfifo {path}",
-        "echo 1 >{path}; chmod 600 {path}",
-        "echo 1 >{path}; chmod 666 {path}",
-        "truncate --size=1T {path}",
-        "ln {victim} {path} 2>/dev/null || true",
-        "mkdir {path}-d; ln -s {path}-d {path}",
-    ],
-    ids=[
-        "link",
-        "link to nothing",
-        "link to itself",
-        "pipe",
-        "closed file",
-        "open file",
-        "huge file",
-        "hard link",
-        "link to a directory",
-    ],
+    ("attacker", "trap"),
+    [*(("unprotected", trap) for trap in TRAPS), *(("protected", trap) for trap in PROTECTED)],
+    indirect=["attacker"],
 )
 def test_what_lies_in_wait_is_replaced_and_not_followed(
     host: Any, operate: Operate, attacker: Callable[[str], str], trap: str
 ) -> None:
     for path in (LOG, PID_FILE):
-        attacker(trap.format(path=path, victim=VICTIM, created=CREATED))
+        attacker(TRAPS[trap].format(path=path, victim=VICTIM, created=CREATED))
     assert timed(operate, "status")["outcome"] in ("stopped", "absent")
     record = timed(operate, "setup")
     assert record["outcome"] == "running"

@@ -1,0 +1,65 @@
+"""The pictures of the documentation, from the report of a real run.
+
+Usage: python -m memory_leak_lab.pictures [--report-dir reports] [--name NAME] [--width 110]
+
+Writes docs/NAME.svg, the table as a terminal shows it, and docs/NAME.png, a screenshot of report.html, which needs Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from memory_leak_lab.role import PROJECT, table
+
+WINDOW = "1280,1500"
+
+
+def recorder(width: int) -> Console:
+    """Return a console that shows nothing and keeps what is printed on it."""
+    return Console(record=True, width=width, file=Path(os.devnull).open("w"), highlight=False, markup=False)
+
+
+def save(console: Console, path: Path, title: str) -> None:
+    """Write what was printed on a recorder as an SVG picture."""
+    picture = console.export_svg(title=title)
+    # Without the fonts that rich would load from elsewhere: the reader's own will do.
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
+
+
+def screenshot(page: Path, path: Path) -> None:
+    """Write a screenshot of a page. Raises FileNotFoundError without Chromium."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        raise FileNotFoundError("there is no Chromium")
+    with tempfile.TemporaryDirectory() as profile:
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        wait = ["--virtual-time-budget=8000", f"--window-size={WINDOW}", f"--screenshot={path}"]
+        subprocess.run([browser, *options, *wait, page.resolve().as_uri()], check=True, capture_output=True)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report-dir", type=Path, default=PROJECT / "reports")
+    parser.add_argument("--name", default="report")
+    parser.add_argument("--width", type=int, default=110)
+    chosen = parser.parse_args()
+    status = json.loads((chosen.report_dir / "status.json").read_text())
+    console = recorder(chosen.width)
+    exceptions = {host["host"] for host in status["hosts"] if host["state"] not in ("running", "leaking", "absent")}
+    table.show(console, *table.rows(status["hosts"], exceptions))
+    save(console, PROJECT / "docs" / f"{chosen.name}.svg", f"ansible-playbook {status['playbook']}.yml -i inventory")
+    screenshot(chosen.report_dir / "report.html", PROJECT / "docs" / f"{chosen.name}.png")
+
+
+if __name__ == "__main__":
+    main()
