@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
+import terminal
 from bench.fleet import Fleet
 from histories import FIX
 from memory_leak_controller import realism
@@ -89,6 +91,17 @@ def test_cleanup_finds_neutral_names_even_without_a_unit(fleet: Fleet, play: Any
     assert play("status")[fleet.hosts[BLIND].name]["outcome"] == "stopped"
     assert {record["outcome"] for record in play("cleanup").values()} == {"absent"}
     assert fleet.run(BLIND, f"ls -d /opt/{name} /var/log/{name}.log /run/{name}.pid").stdout == ""
+
+
+def test_a_terminal_shows_progress_and_then_the_table_alone(fleet: Fleet, play: Any) -> None:
+    play("setup")
+    inventory = str(fleet.inventory(COUNT))
+    status, shown = terminal.run_playbook("status", "-i", inventory, "-e", "memory_leak_observe_seconds=5", "-f", "4")
+    assert status == 0, shown
+    assert f"0 of {COUNT} hosts" in shown
+    assert re.search(r"\b[1-9] s left", shown), shown
+    assert not re.search("PLAY|TASK|ok:", shown), shown
+    assert shown.strip().splitlines()[-1].startswith(f"{COUNT} hosts: {COUNT} running")
 
 
 def test_setup_with_the_gate_waits_for_the_signal(fleet: Fleet, play: Any) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+import terminal
 from memory_leak_controller import records, table
 from memory_leak_lab import html_report
 from sample_records import fleet, result
@@ -96,33 +93,22 @@ def test_page_holds_what_it_shows_and_needs_no_network(tmp_path: Path) -> None:
     assert "promised (30 MiB/min)" in page
 
 
-def run_on_a_terminal(tmp_path: Path, *arguments: str) -> str:
+def run_status(tmp_path: Path, *arguments: str) -> str:
     """Run status on two hosts that do not answer, on a terminal, and return what it shows."""
-    (tmp_path / "hosts.ini").write_text(
-        "[memory_leak]\na ansible_host=127.0.0.1 ansible_port=9\nb ansible_host=127.0.0.1 ansible_port=9\n"
-    )
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "status.yml", "-i", str(tmp_path / "hosts.ini")]
+    deaf = "ansible_host=127.0.0.1 ansible_port=9"
+    (tmp_path / "hosts.ini").write_text(f"[memory_leak]\na {deaf}\nb {deaf}\n")
     settings = ["-e", f"memory_leak_report_dir={tmp_path}/r", "-e", f"memory_leak_ground_truth_dir={tmp_path}/t"]
-    terminal, end = pty.openpty()
-    process = subprocess.Popen([*command, *settings, *arguments], cwd=PROJECT, stdout=end, stderr=end, stdin=end)
-    os.close(end)
-    shown = b""
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:  # the other end is closed
-            break
-        shown += part
-    assert process.wait() == 4
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r\n", "\n")
+    status, shown = terminal.run_playbook("status", "-i", str(tmp_path / "hosts.ini"), *settings, *arguments)
+    assert status == 4
+    return shown
 
 
 def test_a_run_shows_the_table_alone_and_with_v_everything(tmp_path: Path) -> None:
-    quiet = run_on_a_terminal(tmp_path)
+    quiet = run_status(tmp_path)
     assert not re.search("PLAY|TASK|fatal", quiet), quiet
     assert quiet.strip().splitlines()[-1] == "2 hosts: 2 unreachable"
     status = json.loads((tmp_path / "r" / "status.json").read_text())
     assert [host["state"] for host in status["hosts"]] == ["unreachable"] * 2
     assert (tmp_path / "r" / "report.html").exists()
-    loud = run_on_a_terminal(tmp_path, "-v")
+    loud = run_status(tmp_path, "-v")
     assert re.search("PLAY.*TASK.*PLAY RECAP.*2 hosts: 2 unreachable", loud, re.DOTALL)

@@ -48,6 +48,8 @@ def part(settings: dict[str, Any], host: str, hosts: Sequence[str]) -> str:
     """Return the part that a host plays: the one set for it, or else by the percentages over all hosts."""
     if settings["part"]:
         return str(settings["part"])
+    if not settings["control_percent"] and not settings["decoy_percent"]:
+        return "leaker"
     ranked = sorted(hosts, key=lambda name: _chance(settings["seed"], "part", name).random())
     controls = round(len(ranked) * settings["control_percent"] / 100)
     decoys = round(len(ranked) * settings["decoy_percent"] / 100)
