@@ -69,7 +69,7 @@ def _nspawn(home: Path, container: Host, root: Path) -> list[str]:
 
 
 def _machine_name(home: Path) -> str:
-    return f"memory-leak-lab-{home.parent.name}-{home.name}"
+    return f"memory-leak-lab-{home.parent.name}-{home.name}".replace("_", "-")  # as in the name of a host
 
 
 def main_process(pid: int) -> int:

@@ -48,8 +48,8 @@ class Host:
 
 def lab_directory(name: str) -> Path:
     """Return the directory of a lab, whether it exists or not. Raises LabError for a name that is none."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
-        raise LabError(f"lab_name is {name!r}: it must be up to 40 lower-case letters, digits and '-'")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", name):
+        raise LabError(f"lab_name is {name!r}: it must be up to 40 lower-case letters, digits, '-' and '_'")
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return state / "memory-leak-lab" / name
 
