@@ -15,7 +15,7 @@ options:
     choices: [up, down]
     required: true
   name:
-    description: The lab's name, up to 40 lower-case letters, digits and C(-). Labs of different names are independent.
+    description: The lab's name, up to 40 lower-case letters, digits, C(-) and C(_). Labs of different names are independent.
     type: str
     required: true
   driver:
