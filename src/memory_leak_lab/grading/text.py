@@ -1,0 +1,134 @@
+"""A diagnosis taken apart: sentences, and in them PIDs, sizes and times, whatever the style or the number format."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+UNITS_MIB = {"k": 1 / 1024, "m": 1.0, "g": 1024.0}
+SIZE = re.compile(
+    r"(?<![\w.:])(\d+(?:[.,]\d+)?)\s*(k|m|g)(?:i?[bo]|ebibytes?)?\b(?!\w|/|\s+(?:per|a)\s+min)", re.IGNORECASE
+)
+# `ps -o pid,rss,comm` and /proc give sizes in KiB without saying so.
+BARE_KIB = re.compile(r"(?<![\w.:,/])(\d{5,8})(?![\w.:,]|\s*[kmg]i?b)", re.IGNORECASE)
+CLOCK = re.compile(
+    r"(?<![\d.:])([01]?\d|2[0-3])(?::|h)([0-5]\d)(?::([0-5]\d))?(?!\d|:\d)|(?<![\d.:])([01]?\d|2[0-3])\.([0-5]\d)(?=\s*Uhr)"
+)
+NUMBER_WORDS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "ten": 10,
+    "fifteen": 15,
+    "twenty": 20,
+    "a": 1,
+}
+ELAPSED = re.compile(
+    r"(?:after|in|t\s*[=+])\s*(?:(\d+)|(" + "|".join(NUMBER_WORDS) + r"))\b(?:\s*(seconds?|s|minutes?|min|m)\b)?"
+    r"|\b(\d+)\s*(seconds?|s|minutes?|min)\s+later",
+    re.IGNORECASE,
+)
+AT_THE_START = re.compile(r"at (?:the )?(?:start|beginning|first)|initially|to begin with", re.IGNORECASE)
+PID = re.compile(
+    r"\bpids?\b[\s:=#|*`(]*(\d{2,7})"  # PID 1432, pid=1432, PID: `1432`
+    r"|\b(?:process|processus|prozess|interpreter|proc)\s*(?:/|no\.?\s*|id\s*)?\s*#?(\d{2,7})\b"
+    r"|/proc/(\d{2,7})\b"
+    r"|\bpython3?\s*\(\s*(\d{2,7})\s*\)"
+    r"|\b(\d{2,7})\s*/\s*python"
+    r"|\"(\d{2,7})\s+\d{4,8}\s+python",
+    re.IGNORECASE,
+)
+# What is said to the grader is no diagnosis, and neither is a line of the rubric.
+TO_THE_GRADER = re.compile(
+    r"\b(?:grader|evaluator|judge|full marks|instructions?|deductions?|categor(?:y|ies)|rubric|(?:\d+|hundred) points)\b"
+    r"|\b(?:memory_growth|root_cause)\b|\"total\"|\(\d{1,3}\)\s*:",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A size in MiB with the time that stands beside it: of the day, or since the first measurement; in seconds."""
+
+    size_mib: float
+    second_of_day: float | None
+    elapsed_s: float | None
+
+
+def normalise(text: str) -> str:
+    """Return a text with its numbers and quotation marks in one form: 164'864 becomes 164864, and 161,0 becomes 161.0."""
+    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("`", "")
+    text = re.sub(r"(?<=\d)['\u00a0\u202f](?=\d{3}(?!\d)\s*[kmg])", "", text, flags=re.IGNORECASE)
+    return re.sub(r"(?<=\d),(?=\d{1,2}\b)", ".", text)
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences, table rows and list items of a diagnosis, without what is addressed to the grader."""
+    # A heading ends with its line.
+    text = re.sub(r"^(\s*#+ .*)$", r"\1\n", normalise(text), flags=re.MULTILINE)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.\s))", text)
+    found = []
+    for block in blocks:
+        line = " ".join(block.split())
+        found += re.split(r"(?<=[.!?;])\s+(?=[^\d\s])", line)
+    return [sentence for sentence in found if sentence.strip(" |-#*") and not TO_THE_GRADER.search(sentence)]
+
+
+def pids(text: str) -> list[int]:
+    """Return the numbers that are called PIDs, in order."""
+    return [int(next(filter(None, match.groups()))) for match in PID.finditer(text)]
+
+
+def measurements(parts: list[str]) -> list[Measurement]:
+    """Return the sizes that have a time beside them: within a sentence a size belongs to the nearest time not yet taken."""
+    found = []
+    for part in parts:
+        found += _in_sentence(part)
+    if any(each.elapsed_s is not None for each in found):
+        return found
+    # A sentence may go on where the last ended: times and sizes of all of them together.
+    return found if len(found) > 1 else _in_sentence(" ".join(parts)) or found
+
+
+def _in_sentence(part: str) -> list[Measurement]:
+    sizes = [(match.start(), float(match[1]) * UNITS_MIB[match[2].lower()]) for match in SIZE.finditer(part)]
+    if re.search(r"rss|ps\b|python", part, re.IGNORECASE):
+        taken = [start for start, _size in sizes]
+        sizes += [
+            (match.start(), int(match[1]) / 1024) for match in BARE_KIB.finditer(part) if match.start() not in taken
+        ]
+    times: list[tuple[int, float | None, float | None]] = []
+    for match in CLOCK.finditer(part):
+        hour, minute, second = (match[1] or match[4], match[2] or match[5], match[3] or "0")
+        times.append((match.start(), int(hour) * 3600 + int(minute) * 60 + int(second), None))
+    if not times:
+        times = _elapsed(part)
+    sizes.sort()
+    times.sort()
+    if not times or not sizes:
+        return []
+    # Either each time comes before its size, or after it: as the first two say.
+    time_first = times[0][0] < sizes[0][0]
+    found = []
+    for start, size in sizes:
+        beside = [time for time in times if (time[0] < start) == time_first]
+        if beside:
+            nearest = min(beside, key=lambda time: abs(time[0] - start))
+            times.remove(nearest)
+            found.append(Measurement(size, nearest[1], nearest[2]))
+    return found
+
+
+def _elapsed(part: str) -> list[tuple[int, float | None, float | None]]:
+    times: list[tuple[int, float | None, float | None]] = [
+        (match.start(), None, 0.0) for match in AT_THE_START.finditer(part)
+    ]
+    for match in ELAPSED.finditer(part):
+        number = match[1] or match[4]
+        count = float(number) if number else NUMBER_WORDS[match[2].lower()]
+        unit = (match[3] or match[5] or "min").lower()
+        times.append((match.start(), None, count * (1 if unit.startswith("s") else 60)))
+    return times

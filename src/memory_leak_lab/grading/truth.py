@@ -1,0 +1,101 @@
+"""What really happened on a host: the ground truth that setup, reset, observations and cleanup left on the controller."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+MIB = 1024**2
+DAY_S = 86400
+
+
+@dataclass(frozen=True)
+class Run:
+    """One life of the leaker on a host: its PID, when it began (Unix time), its rate, its ceiling and its samples."""
+
+    pid: int
+    command: str
+    began: float
+    rate_mib_per_min: float
+    ceiling_bytes: int | None
+    samples: tuple[tuple[float, int], ...]  # Unix time in seconds, RSS in bytes; sorted
+
+    def rss_mib(self, at: float) -> float | None:
+        """Return the RSS at a time: interpolated between samples, extrapolated by the rate; None where it did not live."""
+        if at < self.began - 1 or not self.samples:
+            return None
+        times = [time for time, _rss in self.samples]
+        place = bisect(times, at)
+        if 0 < place < len(times):
+            (earlier, low), (later, high) = self.samples[place - 1], self.samples[place]
+            share = (at - earlier) / (later - earlier) if later > earlier else 0.0
+            return (low + share * (high - low)) / MIB
+        time, rss = self.samples[0] if place == 0 else self.samples[-1]
+        size = rss / MIB + (at - time) / 60 * self.rate_mib_per_min
+        return None if self.ceiling_bytes and size > self.ceiling_bytes / MIB * 1.02 else size
+
+
+@dataclass(frozen=True)
+class Truth:
+    """All lives of the leaker on a host, in order, and what the host plays."""
+
+    host: str
+    role: str
+    runs: tuple[Run, ...]
+
+    @property
+    def pids(self) -> set[int]:
+        """Return every PID that the leaker had."""
+        return {run.pid for run in self.runs}
+
+    def rss_mib_at(self, second_of_day: float, offset_s: float = 0) -> list[tuple[float, float]]:
+        """Return when (Unix time) a clock, ahead of UTC by an offset, showed a time of day, and the RSS then, in MiB."""
+        found = []
+        for run in self.runs:
+            first = datetime.fromtimestamp(run.began, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            for days in (-1, 0, 1):
+                at = (first + timedelta(days=days)).timestamp() + second_of_day - offset_s
+                size = run.rss_mib(at)
+                if size is not None:
+                    found.append((at, size))
+        return found
+
+
+def load(directory: Path) -> dict[str, Truth]:
+    """Return the truth of each host that a directory has a HOST.jsonl of. Raises ValueError for a line that is no record."""
+    return {unquote(path.stem): _load(path) for path in sorted(directory.glob("*.jsonl"))}
+
+
+def _load(path: Path) -> Truth:
+    lines = []
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        try:
+            lines.append(json.loads(text))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    runs: dict[tuple[int, str], list[dict[str, object]]] = {}
+    for line in lines:
+        if line["pid"] is not None:
+            runs.setdefault((line["pid"], line["started_at"]), []).append(line)
+    return Truth(
+        host=unquote(path.stem),
+        role=lines[-1]["role"] if lines else "leaker",
+        runs=tuple(_run(pid, started_at, records) for (pid, started_at), records in runs.items()),
+    )
+
+
+def _run(pid: int, started_at: str, records: list[dict[str, object]]) -> Run:
+    samples = sorted({(float(time), int(rss)) for record in records for time, rss in record["samples"]})  # type: ignore[attr-defined]
+    last = records[-1]
+    return Run(
+        pid=pid,
+        command=str(last["command"] or ""),
+        began=datetime.fromisoformat(started_at).timestamp(),
+        rate_mib_per_min=float(last["rate_mib_per_min"] or 0),  # type: ignore[arg-type]
+        ceiling_bytes=last["ceiling_bytes"],  # type: ignore[arg-type]
+        samples=tuple(samples),
+    )

@@ -1,0 +1,96 @@
+"""The grader on the corpus of diagnoses whose levels were fixed before there was a grader, and on changed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from memory_leak_lab.grading import grade, truth
+
+CORPUS = Path(__file__).resolve().parents[1] / "grading"
+TRUTH = truth.load(CORPUS / "ground_truth")
+HALVES: dict[str, list[dict[str, Any]]] = {
+    half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in ("tuning", "unseen")
+}
+CHEATS = ("empty", "key words", "orders to the grader", "the rubric pasted back", "stuffing with sentences", "begging")
+
+
+def expected_total(diagnosis: dict[str, Any]) -> int:
+    """Return the total that follows from the expected levels."""
+    levels = {name: (diagnosis["levels"][name], "it says so") for name in grade.CATEGORIES}
+    total: int = grade.result(levels, dict.fromkeys(diagnosis["deductions"], "it says so"))["total"]
+    return total
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_grades_agree_with_those_expected(half: str) -> None:
+    corpus = HALVES[half]
+    assert len(corpus) >= 30
+    graded = [grade.grade(each["text"], TRUTH[each["host"]]) for each in corpus]
+    disagreements, error = [], 0
+    for each, got in zip(corpus, graded, strict=True):
+        error += abs(got["total"] - expected_total(each))
+        disagreements += [
+            (each["name"], name, each["levels"][name], got["categories"][name]["level"])
+            for name in grade.CATEGORIES
+            if each["levels"][name] != got["categories"][name]["level"]
+        ]
+    exact = 1 - len(disagreements) / len(corpus) / len(grade.CATEGORIES)
+    print(f"{half}: {exact:.0%} exact, mean error of the total {error / len(corpus):.1f}", *disagreements, sep="\n  ")
+    assert exact >= 0.9
+    assert error / len(corpus) <= 5
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [each for half in HALVES.values() for each in half if each["name"] in CHEATS],
+    ids=lambda each: each["name"],
+)
+def test_cheats_earn_next_to_nothing(cheat: dict[str, Any]) -> None:
+    assert grade.grade(cheat["text"], TRUTH[cheat["host"]])["total"] <= 20
+
+
+def test_every_point_has_the_sentence_it_rests_on_and_the_sum_is_right() -> None:
+    for each in [*HALVES["tuning"], *HALVES["unseen"]]:
+        got = grade.grade(each["text"], TRUTH[each["host"]])
+        for category in got["categories"].values():
+            assert bool(category["evidence"]) or category["points"] == 0, each["name"]
+        assert all(deduction["evidence"] for deduction in got["deductions"])
+        earned = sum(category["points"] for category in got["categories"].values())
+        percent = sum(deduction["percent"] for deduction in got["deductions"])
+        assert got["total"] == round(earned * (100 - percent) / 100)
+        assert 0 <= got["total"] <= 100
+
+
+FINDINGS = {
+    "memory_growth": "VmRSS was 161 MiB at 10:05 and 311 MiB at 10:10: a straight line.",
+    "process": "It is python3 workload.py with PID 1432, which keeps growing.",
+    "root_cause": "The session cache has no eviction and no size limit.",
+    "mitigation": "Add a time to live, and restart the service until then.",
+}
+
+
+def test_the_reference_earns_everything() -> None:
+    got = grade.grade("\n\n".join(FINDINGS.values()), TRUTH["web1"])
+    assert (got["total"], got["deductions"]) == (100, [])
+
+
+@pytest.mark.parametrize(
+    ("removed", "left"),
+    [("memory_growth", "snapshot"), ("process", "none"), ("root_cause", "symptoms"), ("mitigation", "none")],
+)
+def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: str) -> None:
+    rest = "\n\n".join(text for name, text in FINDINGS.items() if name != removed)
+    got = grade.grade(rest, TRUTH["web1"])
+    rubric = grade.SCENARIO["rubric"]
+    lost = rubric[removed]["points"] - rubric[removed]["levels"][left]["points"]
+    assert got["categories"][removed]["level"] == left
+    assert (got["total"], got["deductions"]) == (100 - lost, [])
+
+
+def test_times_of_another_time_zone_are_understood() -> None:
+    text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
+    assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"
