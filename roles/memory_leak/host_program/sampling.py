@@ -38,9 +38,9 @@ def observe(pid: int, seconds: float) -> Record:
     while sample and first and sample[0] == first[0]:
         now_s = time.monotonic() - began
         samples.append([round(now_s, 3), *sample[1:]])
-        if now_s >= seconds:
+        if now_s - samples[0][0] >= seconds:
             break
-        time.sleep(max(0, min(len(samples) * interval_s, seconds) - (time.monotonic() - began)))
+        time.sleep(max(0, min(len(samples) * interval_s, seconds + samples[0][0]) - (time.monotonic() - began)))
         sample = _sample(pid)
     ended = not (first and sample and sample[0] == first[0])
     return {"samples": samples, "request_rates": _request_rates(pid, log_bytes), "ended": ended}

@@ -41,10 +41,11 @@ def absent(operate: Operate) -> Iterator[None]:
 
 @pytest.fixture
 def reboot() -> Callable[[], None]:
-    """Return a function that reboots the host and waits until it is back."""
+    """Return a function that reboots the host and waits until it is back. Its logind is masked, so systemd is asked itself."""
 
     def run() -> None:
         command = ["ansible", "-i", "molecule/inventory", "memory_leak", "-m", "ansible.builtin.reboot"]
-        subprocess.run(command, check=True, capture_output=True)
+        how = "reboot_command='systemctl --no-block start reboot.target'"
+        subprocess.run([*command, "-a", how], check=True, capture_output=True)
 
     return run

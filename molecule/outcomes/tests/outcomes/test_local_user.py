@@ -62,7 +62,7 @@ TRAPS = {
     "pipe": "mkfifo {path}",
     "closed file": "echo 1 >{path}; chmod 600 {path}",
     "open file": "echo 1 >{path}; chmod 666 {path}",
-    "huge file": "truncate --size=1T {path}",
+    "huge file": "truncate --size=10G {path}",
 }
 PROTECTED = ("link", "pipe", "open file")  # what the kernel protects from
 
