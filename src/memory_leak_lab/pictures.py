@@ -20,7 +20,7 @@ from rich.console import Console
 
 from memory_leak_lab.role import PROJECT, table
 
-WINDOW = "1280,1500"
+WINDOW = "1280,1180"
 
 
 def recorder(width: int) -> Console:

@@ -21,6 +21,7 @@ RATE_WORD = "requests_per_second="
 MOST_LOG_BYTES = 1 << 20
 LAST_LINES_BYTES = 500
 REQUESTS_PER_SECOND = 10  # the workload's own
+START_S = 15  # until it serves, on a busy computer and with a buffer to set up
 MOST_WAIT_S = 60
 
 
@@ -49,7 +50,7 @@ def observe(pid: int, seconds: float) -> Record:
 def warm_up_s(pid: int) -> float:
     """Return how long after its start a process has settled: it serves requests, and its cache is full if that is bounded."""
     open_after_s, max_sessions = (int(processes.option(pid, name) or 0) for name in ("--open-after", "--max-sessions"))
-    return open_after_s + (max_sessions / REQUESTS_PER_SECOND + 2 if max_sessions else 0)
+    return open_after_s + (max_sessions / REQUESTS_PER_SECOND + START_S if max_sessions else 0)
 
 
 def last_request_rate(pid: int) -> float | None:
