@@ -44,6 +44,20 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
     return run
 
 
+@pytest.fixture(scope="session")
+def module() -> Callable[..., str]:
+    """Return a function that runs a module of Ansible on a host of the scenario's lab and returns what it says."""
+
+    def run(name: str, pattern: str, arguments: str) -> str:
+        command = ["ansible", "-i", "molecule/inventory", pattern, "-m", name, "-a", arguments]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+        # Where no host matches, Ansible is content.
+        assert done.returncode == 0 and "CHANGED" in done.stdout, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Add the unit's status, the journal and the log to the report of a test that failed."""

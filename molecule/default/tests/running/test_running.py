@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import threading
 from typing import Any
 
@@ -158,15 +157,14 @@ def test_the_clock_may_jump(host: Any, playbook: Any) -> None:
     assert float(last[2]) == pytest.approx(10, rel=0.05)
 
 
-def test_the_investigators_tools_work(host: Any, playbook: Any) -> None:
+def test_the_investigators_tools_work(host: Any, playbook: Any, module: Any) -> None:
     name = host.backend.host
     pid = playbook("status.yml", "--limit", name)[name]["pid"]
     assert host.check_output(f"ps -o comm= -p {pid}") == "python3"
     for file in ("status", "smaps_rollup", "maps", "environ", "limits", "cgroup"):
         host.run_expect([0], f"cat /proc/{pid}/{file} >/dev/null")
     py_spy = shutil.which("py-spy")
-    copy = ["ansible", "-i", "molecule/inventory", name, "-m", "ansible.builtin.copy"]
-    subprocess.run([*copy, "-a", f"src={py_spy} dest=/root/py-spy mode=0755"], check=True, capture_output=True)
+    module("ansible.builtin.copy", name, f"src={py_spy} dest=/root/py-spy mode=0755")
     stack = host.check_output(f"/root/py-spy dump --pid {pid}")
     assert "run (workload.py" in stack
     host.run_expect([0], "rm /root/py-spy")
