@@ -15,6 +15,7 @@ def result(rate: float = 30.0, seconds: int = 30, **changes: Any) -> dict[str, A
         [t / 2, int((100 + rate * t / 120) * MIB), int((1500 - rate * t / 120) * MIB)] for t in range(seconds * 2 + 1)
     ]
     leaking = {
+        "part": "leaker",
         "pid": 4711,
         "unit": "memory-leak.service",
         "started_at": "2026-11-23T00:59:00Z",

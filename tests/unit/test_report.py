@@ -48,7 +48,7 @@ def test_ground_truth_is_private_and_grows_by_a_line_per_event(tmp_path: Path) -
     directory = tmp_path / "ground_truth"
     records.append_ground_truth(directory, "setup", "a/b", "running", result(seconds=0, samples=[]), NOW)
     records.append_ground_truth(directory, "observation", "a/b", "leaking", result(), NOW)
-    records.append_ground_truth(directory, "cleanup", "a/b", "absent", {}, NOW)
+    records.append_ground_truth(directory, "cleanup", "a/b", "absent", {"part": "leaker"}, NOW)
     [file] = directory.iterdir()
     assert (file.name, file.stat().st_mode & 0o777, directory.stat().st_mode & 0o777) == ("a%2Fb.jsonl", 0o600, 0o700)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -110,5 +110,6 @@ def test_a_run_shows_the_table_alone_and_with_v_everything(tmp_path: Path) -> No
     status = json.loads((tmp_path / "r" / "status.json").read_text())
     assert [host["state"] for host in status["hosts"]] == ["unreachable"] * 2
     assert (tmp_path / "r" / "report.html").exists()
+    assert not (tmp_path / "t").exists()  # of hosts that don't answer nothing is known
     loud = run_status(tmp_path, "-v")
     assert re.search("PLAY.*TASK.*PLAY RECAP.*2 hosts: 2 unreachable", loud, re.DOTALL)

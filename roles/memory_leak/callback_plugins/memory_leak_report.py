@@ -75,6 +75,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         self._results: dict[str, tuple[str, dict[str, Any]]] = {}
         self._operation = ""
+        self._check_mode = False
         self._play: Any = None
         self._settings: dict[str, Any] = {}
         self._progress: Any = None
@@ -88,9 +89,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if task.action != ACTION or self._settings:
             return
         self._operation = task.args.get("operation", "")
+        self._check_mode = task.check_mode
         self._settings = self._read_settings(host, task)
         observe_s = self._settings["observe_s"]
-        if observe_s and self._operation != "cleanup" and not task.check_mode:
+        if observe_s and self._operation != "cleanup" and not self._check_mode:
             hosts = len(self._play.get_variable_manager()._inventory.get_hosts(self._play.hosts))
             self._progress = progress.start(hosts, observe_s, context.CLIARGS.get("forks") or 1)
 
@@ -133,15 +135,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         now = records.now()
         directory = PROJECT / self._settings["report_dir"]
         status = records.write(directory, self._operation, hosts, now)
+        truth = PROJECT / self._settings["ground_truth_dir"]
         for name, (outcome, result) in self._results.items():
-            truth = PROJECT / self._settings["ground_truth_dir"]
-            records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, now)
+            # Of a host that was not asked nothing is known, and what check mode predicts has not happened.
+            if "part" in result and not self._check_mode:
+                records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, now)
         try:
             from memory_leak_lab import html_report
+
+            html_report.write(status, directory / "report.html")
         except ImportError as error:
             self._display.v(f"no report.html: {error}")
-        else:
-            html_report.write(status, directory / "report.html")
         records_file = self.get_option("records_file")
         if records_file:
             raw = [

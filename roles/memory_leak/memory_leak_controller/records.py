@@ -96,7 +96,7 @@ def append_ground_truth(
         "time": now.isoformat(timespec="milliseconds"),
         "event": event,
         "host": host,
-        "role": result.get("part", "leaker"),
+        "role": result["part"],
         "state": outcome,
         "pid": result.get("pid"),
         "command": result.get("command"),
