@@ -63,6 +63,21 @@ def test_plugin_documents_its_operations(entry_point: str) -> None:
     assert entry_point in options["operation"]["choices"]
 
 
+def test_investigation_defaults_equal_the_argument_specs() -> None:
+    specified = {name: option["default"] for name, option in specs("investigation")["main"]["options"].items()}
+    assert load(ROLES / "investigation/defaults/main.yml") == specified
+
+
+def test_investigation_plugin_documents_its_arguments() -> None:
+    looks = [
+        task["investigation_look"]
+        for task in load(ROLES / "investigation/tasks/main.yml")
+        if "investigation_look" in task
+    ]
+    assert looks[0] is None
+    assert set(looks[1]) == set(plugin_options("investigation", "investigation_look"))
+
+
 def test_lab_plugin_documents_its_arguments() -> None:
     task = load(ROLES / "lab/tasks/up.yml")[0]["lab"]
     assert set(plugin_options("lab", "lab")) == set(task)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible import constants
 from ansible.plugins.action import ActionBase
 
 ROLE = Path(__file__).resolve().parent.parent
@@ -69,18 +68,13 @@ class ActionModule(ActionBase):
         return result
 
     def _ask_host(self, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        if not self._connection.has_pipelining:
-            return _failed(
-                f"the connection plugin {self._connection.transport} can't send data to a command: use ssh or local"
-            )
-        python = _interpreter(task_vars)
-        # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
-        answer = self._low_level_execute_command(
-            f"{python} -I -S -", in_data=payload.program(LIBRARY, request), sudoable=True
-        )
+        answer = payload.ask(self, payload.program(LIBRARY, request), task_vars)
+        if isinstance(answer, str):
+            return _failed(answer)
         result = payload.result(answer["stdout"])
         if result is None:
             said = (answer["stderr"] or answer["stdout"]).strip()
+            python = payload.interpreter(task_vars)
             return _failed(f"{python} gave no result on this host (status {answer['rc']}): {said}")
         before, after = result.pop("before"), result.pop("after")
         if self._task.diff:
@@ -97,12 +91,6 @@ class ActionModule(ActionBase):
                 measured.pop("outcome", None)
             result.update(measured, msg="; ".join(filter(None, (reason, result["msg"]))))
         return {**measurement.UNMEASURED, **result}
-
-
-def _interpreter(task_vars: dict[str, Any]) -> str:
-    """Return the host's Python for the host program: the one set in the inventory or ansible.cfg, never a discovered one."""
-    python = str(task_vars.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON"))
-    return python if python.startswith("/") else "/usr/bin/python3"
 
 
 def _as_text(definition: dict[str, Any] | None) -> str:

@@ -9,6 +9,8 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
+
 MODULES = (
     "commands",
     "lock",
@@ -49,6 +51,26 @@ def library(role: Path) -> str:
 def program(library: str, request: dict[str, Any]) -> bytes:
     """Return the program, in ASCII, that carries a request out on a host."""
     return (library + OPERATION.format(mark=RESULT_MARK, request=request)).encode("ascii")
+
+
+def ask(action: Any, program: bytes, task_vars: dict[str, Any]) -> dict[str, Any] | str:
+    """Run a program with the host's Python in one command of an action's connection; return `rc`, `stdout` and `stderr`.
+
+    Returns a message in place of it where the connection can't do that.
+    """
+    if not action._connection.has_pipelining:
+        transport = action._connection.transport
+        return f"the connection plugin {transport} can't send data to a command: use ssh or local"
+    # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
+    command = f"{interpreter(task_vars)} -I -S -"
+    answer: dict[str, Any] = action._low_level_execute_command(command, in_data=program, sudoable=True)
+    return answer
+
+
+def interpreter(task_vars: dict[str, Any]) -> str:
+    """Return the host's Python: the one set in the inventory or ansible.cfg, never a discovered one."""
+    python = str(task_vars.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON"))
+    return python if python.startswith("/") else "/usr/bin/python3"
 
 
 def result(output: str) -> dict[str, Any] | None:

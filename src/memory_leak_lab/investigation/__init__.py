@@ -1,0 +1,1 @@
+"""An investigation without prior knowledge: what a host shows, what follows from it, and the diagnosis in words."""

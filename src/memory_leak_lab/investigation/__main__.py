@@ -1,0 +1,65 @@
+"""Write evidence and diagnoses from looks at hosts: `python -m memory_leak_lab.investigation`, for playbooks/investigate.yml.
+
+Reads from stdin a JSON object with, of each host, the list of its two looks, or null where a look is missing. Ends with
+status 1 if a host has none, after the others are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from memory_leak_lab.investigation import bundle
+from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding
+
+NO_LOOK = "not looked at: see the error above"
+
+
+def row(finding: Finding) -> tuple[str, ...]:
+    """Return the cells of a host's row: finding, PID, name, RSS, rate, and what else there is to say."""
+    if finding.leak:
+        leak = finding.leak
+        cells = (str(leak.pid), leak.name, f"{leak.samples[-1][1]:.0f} MiB", f"{leak.rate_mib_per_min:.2f} MiB/min")
+        return finding.verdict, *cells, f"R² {leak.r_squared:.4f}"
+    if finding.oom_kills:
+        kill = finding.oom_kills[-1]
+        return (
+            finding.verdict,
+            str(kill["pid"]),
+            kill["name"],
+            f"{kill['rss_kib'] / KIB_PER_MIB:.0f} MiB",
+            "",
+            "when killed",
+        )
+    if finding.large:
+        pid, name, size, change = finding.large[0]
+        return finding.verdict, str(pid), name, f"{size:.0f} MiB", "", f"large, but {change:+.1f} MiB"
+    return finding.verdict, "", "", "", "", ""
+
+
+def main() -> int:
+    """Run from the command line and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m memory_leak_lab.investigation", description=__doc__)
+    parser.add_argument("--report-dir", type=Path, required=True, help="where investigation/ and diagnoses/ go")
+    chosen = parser.parse_args()
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("host", "finding", "PID", "process", "RSS", "rate", "note"):
+        view.add_column(heading, justify="right" if heading in ("PID", "RSS", "rate") else "left")
+    looks = json.load(sys.stdin)
+    for host, pair in looks.items():
+        if not pair:
+            view.add_row(host, NO_LOOK)
+            continue
+        first, second = pair
+        view.add_row(host, *row(bundle.write(host, first, second, chosen.report_dir)))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(view)
+    return 0 if all(looks.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What a program's source says of where its memory goes: containers that are added to, and whether anything removes."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+ADDING = frozenset({"append", "appendleft", "add", "setdefault", "update", "extend", "insert"})
+REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"})
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A container that a function adds to: its name, the line that adds, and the condition of what removes.
+
+    `removed_if` is None where nothing ever removes, and else the condition, or "always" without one.
+    """
+
+    name: str
+    line: int
+    removed_if: str | None
+
+
+def keepers(source: str) -> list[Keeper]:
+    """Return the containers that the functions of a Python source add to and never, or not always, take from.
+
+    Only those count that outlive a call: attributes of an object, and names of the module. Empty for what can't be parsed.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    lasting = {_name(target) for node in tree.body for target in _targets(node)}
+    reader = _Reader()
+    reader.visit(tree)
+    found = []
+    for name, line in reader.added.items():
+        conditions = reader.removed.get(name, [])
+        if ("." in name or name in lasting) and "always" not in conditions:
+            found.append(Keeper(name, line, " or ".join(conditions) or None))
+    return found
+
+
+def _name(node: ast.expr) -> str:
+    return ast.unparse(node)
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AnnAssign) else []
+
+
+class _Reader(ast.NodeVisitor):
+    """Collects where containers are added to and taken from within functions, and under which condition."""
+
+    def __init__(self) -> None:
+        self.added: dict[str, int] = {}
+        self.removed: dict[str, list[str]] = {}
+        self._conditions: list[str] = []
+        self._in_function = False
+        self._fixed_size: set[str] = set()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # named by ast
+        outside, self._in_function = self._in_function, True
+        self.generic_visit(node)
+        self._in_function = outside
+
+    def visit_If(self, node: ast.If) -> None:
+        self._conditions.append(ast.unparse(node.test))
+        for child in [node.test, *node.body]:
+            self.visit(child)
+        self._conditions.pop()
+        for child in node.orelse:
+            self.visit(child)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                self._add(target.value, node.lineno)
+            elif isinstance(node.value, ast.BinOp) and isinstance(node.value.left, ast.List):
+                self._fixed_size.add(_name(target))  # [None] * n: its places are filled anew
+        self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                self._remove(target.value)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute):
+            if node.func.attr in ADDING:
+                self._add(node.func.value, node.lineno)
+            elif node.func.attr in REMOVING:
+                self._remove(node.func.value)
+        self.generic_visit(node)
+
+    def _add(self, container: ast.expr, line: int) -> None:
+        if self._in_function and _name(container) not in self._fixed_size:
+            self.added.setdefault(_name(container), line)
+
+    def _remove(self, container: ast.expr) -> None:
+        self.removed.setdefault(_name(container), []).append(self._conditions[-1] if self._conditions else "always")
