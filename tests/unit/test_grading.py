@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,20 @@ from memory_leak_lab.grading import grade, truth
 CORPUS = Path(__file__).resolve().parents[1] / "grading"
 TRUTH = truth.load(CORPUS / "ground_truth")
 HALVES: dict[str, list[dict[str, Any]]] = {
-    half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in ("tuning", "unseen")
+    half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in ("tuning", "unseen", "tuning_2", "unseen_2")
 }
-CHEATS = ("empty", "key words", "orders to the grader", "the rubric pasted back", "stuffing with sentences", "begging")
+HEALTHY: list[dict[str, Any]] = yaml.safe_load((CORPUS / "healthy.yml").read_text())
+CHEATS = (
+    *("empty", "key words", "orders to the grader", "the rubric pasted back", "stuffing with sentences", "begging"),
+    *(
+        "order to the grader in the middle",
+        "the rubric as an answer",
+        "a list of every word",
+        "pleading",
+        "hidden order",
+    ),
+    *("words without a sentence", "rubric with ticks", "empty headings"),
+)
 
 
 def expected_total(diagnosis: dict[str, Any]) -> int:
@@ -54,7 +67,7 @@ def test_cheats_earn_next_to_nothing(cheat: dict[str, Any]) -> None:
 
 
 def test_every_point_has_the_sentence_it_rests_on_and_the_sum_is_right() -> None:
-    for each in [*HALVES["tuning"], *HALVES["unseen"]]:
+    for each in itertools.chain(*HALVES.values()):
         got = grade.grade(each["text"], TRUTH[each["host"]])
         for category in got["categories"].values():
             assert bool(category["evidence"]) or category["points"] == 0, each["name"]
@@ -94,3 +107,41 @@ def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: 
 def test_times_of_another_time_zone_are_understood() -> None:
     text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
     assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"
+
+
+def test_a_service_in_disguise_is_known_by_its_own_names() -> None:
+    (run,) = TRUTH["web2"].runs
+    disguised = dataclasses.replace(run, command="/usr/bin/python3 /opt/token-cache/service.py")
+    answers = dataclasses.replace(TRUTH["web2"], runs=(disguised,))
+    text = "token-cache has PID 2210 and grows: 146 MiB at 10:05, 296 MiB at 10:10."
+    assert grade.grade(text, answers)["categories"]["process"]["level"] == "identified"
+    assert grade.grade(text, TRUTH["web2"])["categories"]["process"]["level"] == "mentioned"
+
+
+@pytest.mark.parametrize("each", HEALTHY, ids=lambda each: each["name"])
+def test_a_healthy_host_earns_nothing_for_being_blamed(each: dict[str, Any]) -> None:
+    got = grade.grade(each["text"], TRUTH[each["host"]])
+    assert (got["verdict"], got["total"]) == (each["verdict"], 0 if each["verdict"] == "blamed" else None)
+
+
+MEASURED = "python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10."
+
+
+@pytest.mark.parametrize(
+    ("claim", "right"),
+    [
+        ("That is 30 MiB per minute.", True),
+        ("That is 0.5 MB/s.", True),
+        ("That is 1.8 GB an hour.", True),
+        ("That is 30 MiB per second.", False),
+        ("It will be OOM-killed in about 24 minutes.", True),
+        ("It hits its ceiling within 20 to 30 min.", True),
+        ("It runs out of memory in half a day, in 12 hours.", False),
+        ("It will be killed in 90 seconds.", False),
+    ],
+)
+def test_claimed_rates_and_times_to_the_end_are_checked(claim: str, right: bool) -> None:
+    got = grade.grade(f"{MEASURED} {claim}", TRUTH["web1"])
+    assert [each["right"] for each in got["claims"]] == [right], got["claims"]
+    assert got["claims"][0]["evidence"] == claim
+    assert got["categories"]["memory_growth"]["level"] == ("measured" if right else "snapshot")

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from memory_leak_lab.grading import reader, text
+from memory_leak_lab.grading import claims, reader, text
 from memory_leak_lab.grading.text import Measurement
 from memory_leak_lab.grading.truth import Truth
 
@@ -23,18 +23,29 @@ HOUR_S = 3600
 NAMES = re.compile(
     r"\bpython3?\b|\bworkload\.py\b|\bmemory-leak(?:\.service)?\b|\bsession[- ]cache service\b|\binterpreter\b", re.I
 )
+ACCUSES = re.compile(
+    "|".join([reader.GROWTH.pattern, reader.LEAK.pattern, r"\b(?:culprit|to blame|blame|responsible|eats)\b"]), re.I
+)
+LEAKER = "leaker"
 Finding = tuple[str, str]  # the level, and the sentence that it rests on
 
 
-def measured(found: list[Measurement], truth: Truth) -> bool:
-    """Tell whether two measurements, with time between them, lie near the recorded series, whatever the clock's time zone."""
+def measured(found: list[Measurement], truth: Truth) -> Measurement | None:
+    """Return the last of two or more measurements, with time between them, that lie near the recorded series.
+
+    Their clock's time zone does not matter. None if there are no such measurements.
+    """
     clocks = [each for each in found if each.second_of_day is not None]
     for offset_h in sorted(range(-12, 15), key=abs):
-        times = [at for each in clocks if (at := _time_in_series(each, truth, offset_h * HOUR_S)) is not None]
-        if len(times) > 1 and max(times) - min(times) >= LEAST_APART_S:
-            return True
+        near = [(at, each) for each in clocks if (at := _time_in_series(each, truth, offset_h * HOUR_S)) is not None]
+        near.sort(key=lambda pair: pair[0])
+        if len(near) > 1 and near[-1][0] - near[0][0] >= LEAST_APART_S:
+            return near[-1][1]
     relative = [each for each in found if each.elapsed_s is not None]
-    return any(_is_growth(one, other, truth) for one, other in itertools.combinations(relative, 2))
+    for one, other in itertools.combinations(relative, 2):
+        if _is_growth(one, other, truth):
+            return max(relative, key=lambda each: each.elapsed_s or 0)
+    return None
 
 
 def _time_in_series(each: Measurement, truth: Truth, offset_s: float) -> float | None:
@@ -57,51 +68,83 @@ def _is_growth(one: Measurement, other: Measurement, truth: Truth) -> bool:
     )
 
 
-def memory_growth(parts: list[str], found: list[Measurement], truth: Truth) -> Finding:
+def memory_growth(parts: list[str], is_measured: bool) -> Finding:
     """Return the level of the memory's growth."""
-    if measured(found, truth):
+    if is_measured:
         evidence = next((part for part in parts if text.measurements([part])), " ".join(parts)[:300])
         return "measured", evidence
-    for pattern in (reader.GROWTH, reader.HIGH_USE):
+    for pattern in (reader.GROWTH, reader.LEAK, reader.HIGH_USE):
         said = reader.first(parts, pattern)
         if said:
             return "snapshot", said
-    return "none", ""
+    said = next((part for part in parts if reader.HIGH_USE.search(part) and not reader.is_question(part)), "")
+    return ("snapshot", said) if said else ("none", "")
 
 
 def process(parts: list[str], grows: bool, truth: Truth) -> Finding:
     """Return the level of the process: its PID is checked against every PID that the leaker had."""
     named = [part for part in parts if text.pids(part)]
-    right = next((part for part in named if truth.pids & set(text.pids(part))), None)
+    accused = [part for part in named if reader.asserts(part, ACCUSES)]
+    # If some PIDs are accused, it must be one of them; among others a listing may name it.
+    right = next((part for part in accused or named if truth.pids & set(text.pids(part))), None)
     if named and not right:
-        return "none", named[0]
-    claimed = [part for part in parts if NAMES.search(part)]
+        return "none", (accused or named)[0]
+    names = _names(truth)
+    claimed = [part for part in parts if names.search(part)]
+    right = right or next((part for part in parts if text.bare_numbers(part) & truth.pids), None)
     if right:
-        all_named = " ".join(parts)
-        level = "identified" if grows and NAMES.search(all_named) and not reader.is_question(right) else "mentioned"
+        level = (
+            "identified" if grows and names.search(" ".join(parts)) and not reader.is_question(right) else "mentioned"
+        )
         return level, right
     return ("mentioned", claimed[0]) if claimed else ("none", "")
 
 
+def _names(truth: Truth) -> re.Pattern[str]:
+    """Return what the leaker may be called: Python, its script, and the directory that in blind mode is named like its unit."""
+    words = {part for run in truth.runs for path in run.command.split()[1:2] for part in path.split("/")[-2:] if part}
+    return re.compile("|".join([NAMES.pattern, *(rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words))]), re.I)
+
+
 def grade(diagnosis: str, truth: Truth) -> dict[str, Any]:
-    """Return `total`, `categories` and `deductions` of a diagnosis of a host."""
+    """Return `total`, `verdict`, `categories`, `deductions` and `claims` of a diagnosis of a host.
+
+    On a host where nothing leaks there is no rubric: a diagnosis that blames it gets 0, and any other no total (null).
+    """
     parts = [] if reader.is_stuffed(diagnosis) else text.sentences(diagnosis)
     found = text.measurements(parts)
-    growth = memory_growth(parts, found, truth)
+    last = measured(found, truth)
+    checked = claims.check(parts, truth.runs, last.size_mib if last else None)
+    growth = memory_growth(parts, last is not None and not claims.contradicts(checked))
     trend = reader.first(parts, reader.GROWTH)
     levels: dict[str, Finding] = {
         "memory_growth": growth,
-        "process": process(parts, growth[0] == "measured" or trend is not None or len(found) > 1, truth),
+        "process": process(parts, last is not None or trend is not None or len(found) > 1, truth),
         "root_cause": reader.root_cause(parts),
         "mitigation": reader.mitigation(parts),
     }
+    if truth.role != LEAKER:
+        return {**_of_healthy_host(parts, trend, levels["root_cause"]), "claims": checked}
     blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
     if any(blame.values()) and levels["root_cause"][0] == "explained":
         levels["root_cause"] = ("leak", levels["root_cause"][1])
     elif any(blame.values()) and levels["root_cause"][0] != "leak":
         levels["root_cause"] = ("none", "")
-    snapshot = growth[1] if growth[0] == "snapshot" and not trend and len(found) < 2 else None
-    return result(levels, {**blame, "snapshot_only": snapshot})
+    # 'A memory leak' says that it grows; with a size beside it, it says so of a single look.
+    only_named = reader.first(parts, reader.LEAK) and not any(text.has_amount(part) for part in parts)
+    is_snapshot = growth[0] == "snapshot" and not trend and len(found) < 2 and not only_named
+    graded = result(levels, {**blame, "snapshot_only": growth[1] if is_snapshot else None})
+    return {**graded, "verdict": "graded", "claims": checked}
+
+
+def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
+    """Return the grade of a diagnosis of a host where nothing leaks: it blames the host, clears it, or does neither."""
+    cleared = next((part for part in parts if reader.clears(part)), None)
+    accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)
+    graded = result({name: ("none", "") for name in CATEGORIES}, {})
+    if accusation:
+        return {**graded, "verdict": "blamed", "evidence": accusation}
+    return {**graded, "total": None, "verdict": "cleared" if cleared else "unclear", "evidence": cleared or ""}
 
 
 def result(levels: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:

@@ -8,87 +8,109 @@ from __future__ import annotations
 
 import re
 
-NEGATION = re.compile(
-    r"\b(?:not|no|never|nothing|isn't|is not|wasn't|neither|nor|don't|do not|without|ruled out|rather than)\b", re.I
+NOT = (
+    r"(?:\b(?:no|not|never|nothing|none|nobody|no one|nor|neither|without|cannot|lacks?|lacking|missing|absent|ruled out"
+    r"|rather than|fail(?:s|ed)? to)\b|n't\b)"
 )
-CONTAINER = (
-    r"(?:cach\w+|sessions?|entr(?:y|ies)|dict(?:ionary|ionaries)?|hash ?map|map|table|store[sd]?|tokens?|_sessions"
-    r"|visitors|state)"
+NEGATION = re.compile(NOT, re.I)
+# What stands between a negation and the word that it denies: 'not a memory leak', 'no process on this host grew'.
+DENIED = re.compile(
+    NOT + r"(?:[\s\w]{0,12}\b(?:be|been))?"
+    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|sign of|signs of|steady|on|is|does|it))*\s*$",
+    re.I,
+)
+REMOVAL = (
+    r"(?:evict|remov|delet|drop|discard|expir|expung|purg|prun|trimm?|clear|clean|popp?|free|releas|forg[eo]t|flush"
+    r"|eras|cull|dispos|struck|strik|empt|shrink|throws?|threw|get(?:s|ting)? rid|takes?|taken|leave)(?!-)"
+)
+LIMIT = r"(?:limit|bound|cap\b|capp|maximum|max\b|ttl\b|time[- ]to[- ]live|lifetime|upper|ceiling|size check)"
+CONTAINER = re.compile(
+    r"\b(?:\w*cach\w*|\w*sessions?\w*|entr(?:y|ies)|dict(?:s|ionary|ionaries)?|(?:hash ?)?maps?|(?:hash )?tables?|lists?"
+    r"|stor(?:e|es|ed|ing)|tokens?|visitors?|state|structures?|containers?|records?|objects?|keys?|guests?|items?)\b",
+    re.I,
 )
 # Entries are kept: said by what is missing, or outright.
 KEPT = re.compile(
-    r"\b(?:no|without|neither|lacks?|missing|has no|nor)\b[^.;]{0,40}"
-    r"\b(?:evict\w*|expir\w*|limit|bound|cap|maximum|max|ttl|time to live|clean-?up|removal|upper|size limit|ohne)"
-    r"|\b(?:never|nothing|nobody|no one|not|no entry is ever|nor|no entries)\b[^.;]{0,40}"
-    r"\b(?:evict\w*|remov\w*|delet\w*|drop\w*|empt\w*|clean\w*|clear\w*|prun\w*|purg\w*|popp?\w*|discard\w*"
-    r"|expire\w*|struck|releas\w*|bound\w*|limited)"
-    r"|\bwithout (?:any |a )?(?:bound|limit|end|eviction)"
-    r"|\b(?:un(?:bounded|limited|begrenzte\w*)|append-only|write-only)\b"
-    r"|\b(?:for ?ever|indefinitely)\b|\b(?:keeps?|retains?|kept|holds?) (?:every|all|each)\b"
-    r"|\bonly (?:ever )?(?:gets?|receives?|rises?|adds?)\b|\b(?:stays?|remains?)\b(?=[^a-z]*$)"
+    rf"{NOT}[^.;]{{0,60}}\b(?:{REMOVAL}|{LIMIT})"
+    rf"|\b{REMOVAL}[^.;]{{0,60}}\b(?:does not exist|doesn't exist|is missing|is absent|never (?:happens|runs|comes))"
+    r"|\b(?:un(?:bounded|limited|begrenzte\w*)|boundless|limitless|append-only|write-only|insert-only|ever-growing)\b"
+    r"|\b(?:for ?ever|indefinitely|for good)\b|\b(?:hoard|accumulat|pile|piling)\w*"
+    r"|\b(?:keeps?|kept|retains?|holds?|remembers?|stores?|saves?|caches) (?:on to )?(?:every|all|each)\b"
+    r"|\bonly (?:ever )?(?:gets?|receives?|rises?|adds?|grows?)\b|\b(?:stays?|remains?)\b(?=[^a-z]*$)"
     r"|\ban entry for each request\b|\bas many entries as\b",
     re.I,
 )
 NO_CONTAINER = re.compile(
-    r"\bno (?:\w+ )?cache (?:is )?(?:involved|here|at all)|\bnot (?:a|the) (?:\w+ )?cache\b", re.I
-)
-LEAK = re.compile(
-    r"\bleak(?:s|ing|ed)?\b|\bunbounded (?:memory )?growth|\bgrow\w* without (?:bound|end|limit)|\bunbounded memory",
+    r"\bno (?:\w+ )?cache (?:is )?(?:involved|here|at all|in )|\b(?:see|saw|found?|has|have) no (?:\w+ )?cache\b"
+    r"(?! (?:evict|limit|expir|clean|bound|size))|\bnot (?:a|the) (?:\w+ )?cache\b",
     re.I,
 )
+ELSEWHERE = re.compile(r"\b(?:descriptors?|connections?|threads?|page cache|slab\w*|disk|volume|log files?)\b", re.I)
+LEAK = re.compile(r"\bleak(?:s|ing|ed|age)?\b|\b(?:grow\w*|growth) without (?:bound|end|limit)|\bunbounded\b", re.I)
 SYMPTOM = re.compile(
-    r"\bmemory\b|\boom\b|\brss\b|\bram\b|\bslow\b|\buses? (?:far )?too much|\bgrow(?:s|th|n|ing)?\b|\brose\b", re.I
+    r"\bmemory\b|\boom\b|\brss\b|\bram\b|\bslow\b|\buses? (?:far )?too much|\bgrow(?:s|th|n|ing)?\b|\brose\b"
+    r"|\bArbeitsspeicher\b",
+    re.I,
 )
 GROWTH = re.compile(
-    r"\bgrow(?:s|th|n|ing)?\b|\bgrew\b|\brises?\b|\brising\b|\brose\b|\bincreas\w+\b|\bwent from\b|\bwächst\b"
-    r"|\bpasse de\b|\bhoards?\b|\bunbounded\b|\bkeeps growing\b|\bshrinks\b|\bmore and more memory\b|\bfalling\b",
+    r"\bgrow(?:s|th|n|ing)?\b|\bgrew\b|\bris(?:es?|ing)\b|\brose\b|\bincreas\w+\b|\bwent (?:from|up|down)\b|\bwächst\b"
+    r"|\bpasse de\b|\bhoards?\b|\bunbounded\b|\bshrinks\b|\b(?:falls|falling|fell)\b|\bclimb\w*|\bgains?\b|\bswell\w*"
+    r"|\bballoon\w*|\baccumulat\w*|\b(?:more|larger|bigger|fatter|higher) (?:and (?:more|larger|bigger)|each|every|at each)\b"
+    r"|\bcreeps?\b",
     re.I,
+)
+FLAT = re.compile(
+    r"\b(?:flat|stable|constant|healthy|plateau\w*|level(?:s|led)? off|unchanged|steady at|all is well)\b", re.I
 )
 HIGH_USE = re.compile(
     r"\bmemory\b|\brss\b|\bmi?b of\b|\bram\b|\bresident\b|\bavailable\b|\bneeds? \d+ mi?b\b|\b\d+ ?[mg]i?b\b", re.I
 )
-DISK = re.compile(r"\bdisk\b|\bfile ?system\b|\bi/o waits?\b|\bdisk exhaustion\b", re.I)
+DISK = re.compile(r"\bdisks?\b|\bfile ?systems?\b|\bi/o waits?\b|\bstorage\b|\btmpfs\b", re.I)
 SYSTEM = re.compile(
-    r"\bkernel\b|\bvm\.swappiness\b|\bhardware\b|\bmemory module\b|\bhost (?:simply )?has too little memory\b"
-    r"|\boperating system\b",
+    r"\bkernel\b(?!'?s?[ -](?:log|messages?|ring|oom))|\bvm\.swappiness\b|\bhardware\b|\bmemory module\b"
+    r"|\bhost (?:simply )?has too little memory\b|\boperating system\b",
     re.I,
 )
 BLAME = re.compile(
-    r"\bcause\b|\bbecause\b|\bis (?:nearly )?full\b|\bthat is why\b|\bfilled\b|\bbroken\b|\bknown to be\b"
-    r"|\bexhaustion\b|\bbug\b"
-    r"|\bto blame\b|\btoo little memory\b|\bdoes not reclaim\b|\bfault\b",
+    r"\bcause[sd]?\b|\bbecause\b|\bdue to\b|\bis (?:nearly )?full\b|\bfull (?=disk)|\bthat is why\b|\bfilled\b|\bbroken\b"
+    r"|\bknown to be\b|\bexhaustion\b|\bbug\b|\bto blame\b|\bblame\b|\bbottleneck\b|\bculprit\b|\bfailing\b"
+    r"|\btoo little memory\b|\bdoes not reclaim\b|\bfault\b",
     re.I,
 )
+VERBS = (
+    "add|adopt|apply|bounce|bound|buy|cap|cache begrenzen|clean|clear|close|cull|deduplicate|delete|discard|downgrade|drop"
+    "|enlarge|enforce|evict|expire|expunge|fix|forget|free|give|implement|increase|introduce|kill|limit|lower|make|monitor"
+    "|patch|pop|prune|purge|put|reboot|recycle|remove|replace|restart|restrict|rotate|scale|schedule|set|slap|strike|throw"
+    "|trim|tune|update|use|watch"
+)
 ADVICE = re.compile(
-    r"\b(?:should|must|needs? (?:a|to)|could be|recommend\w*|recommendation|fix|remedy|mitigation|until then"
-    r"|either|then|cause we)\b"
-    r"|(?:^|[:;.,|\-]\s*|\band\s+|\bor\s+|\bthen\s+|\bmeanwhile\s+|^\s*[-*]\s*)"
-    r"(?:please\s+)?(?:add|adopt|apply|bound|buy|cap|clean|clear|close|deduplicate|delete|discard|downgrade"
-    r"|drop|enlarge|enforce|evict|expire|fix|free|give"
-    r"|implement|increase|introduce|kill|limit|lower|monitor|patch|pop|prune|purge|put|reboot|remove|replace"
-    r"|restart|rotate|scale|schedule"
-    r"|set|strike|tune|update|use|watch|cache begrenzen)\b",
+    r"\b(?:should|must|needs? (?:a|to)|could be|would help|recommend\w*|recommendation|fix|remedy|mitigation|workaround"
+    r"|solves it|solution|until then|either|then|cause we)\b"
+    rf"|(?:^|[:;.,|\-]\s*|\band\s+|\bor\s+|\bthen\s+|\bmeanwhile\s+|^\s*[-*]\s*|^\s*\d+[.)]\s*)(?:please\s+)?(?:{VERBS})\b",
     re.I,
 )
 SPECIFIC = re.compile(
-    r"\bevict\w*|\blru\b|\bttl\b|\btime to live\b|\bexpir\w+|\b(?:upper )?(?:bound|limit)\b|\bcap\b"
-    r"|\bmax(?:imum)?(?:-sessions| size| number)?\b"
-    r"|\bprun\w+|\bpurge\b|\bdrop\w*\b|\bremove\b|\bdelete\b|\bpop\b|\bstrike\b|\brestart(?:ing)?\b"
-    r"|\bclean-?up of\b|\bcode must\b|\bbegrenzen\b"
-    r"|\bfix the code\b",
+    rf"\bevict\w*|\blru\b|\b\w+Max\w*\b|\b{LIMIT}|\bexpir\w+|\bprun\w+|\bpurg\w+|\bdrop\w*\b|\bremove\b|\bdelet\w+|\bpop\b|\bstrike\b"
+    r"|\btrim\w*|\bexpunge\b|\bthrow\w* (?:out|away)\b|\bforgets?\b|\brestart(?:s|ed|ing)?\b|\bbounce\b|\brecycle\b"
+    r"|\bclean-?up of\b|\bclear it\b|\bcode must\b|\bbegrenzen\b|\bfix the code\b",
     re.I,
 )
-FOREIGN = re.compile(r"\b(?:disk|logs?|kernel|swappiness|RAM|more memory|memory module|descriptors?|jemalloc)\b", re.I)
-REFUSAL = re.compile(r"\bnothing can be done\b|\bdon'?t (?:restart|limit)|\bdo not (?:restart|limit)|\bno fix\b", re.I)
+IT = re.compile(r"\b(?:introduce|add|set|enforce|give|define) (?:it |them )?(?:one|both|them)\b", re.I)
+FOREIGN = re.compile(
+    r"\b(?:disks?|logs?|kernel|swappiness|RAM|more memory|memory module|descriptors?|connections?|jemalloc|files?)\b",
+    re.I,
+)
+REFUSAL = re.compile(r"\bnothing can be done\b|\b(?:don'?t|do not) (?:\w+ )?(?:restart|limit)|\bno fix\b", re.I)
 GENERIC = re.compile(
-    r"\bmonitor\w*|\bkeep an eye|\bmore (?:memory|ram)\b|\bscale\b|\blook at\b|\bkilled\b|\breboot\b"
-    r"|\bincrease\b|\bdo something\b"
+    r"\bmonitor\w*|\bkeep an eye|\bwatch it\b|\bmore (?:memory|ram)\b|\bmehr RAM\b|\bscale\b|\blook at\b|\bkill(?:ed)?\b"
+    r"|\breboot\b|\bincrease\b|\bdo something\b|\blarger (?:machine|host|server)\b"
     r"|\buse jemalloc\b|\bclose them\b|\bmemory module\b|\brestart\b",
     re.I,
 )
+HAPPENED = re.compile(r"\bkiller killed\b|\b(?:was|were|been|got) (?:\w+-)?killed\b|\bkilled process\b", re.I)
 KEY_TERM = re.compile(
-    r"\b(?:memory|leak|growing|unbounded|cache|no|eviction|rss|usage|trend|pid|python3?|limit|size|ttl|restart"
-    r"|oom|killer|dmesg|code|fix)\b",
+    r"\b(?:memory|leak|growing|unbounded|cache|no|eviction|rss|usage|trend|linear|pid|python3?|limit|size|ttl|lru|add"
+    r"|restart|oom|killer|dmesg|code|fix)\b",
     re.I,
 )
 STUFFED_SHARE = 0.75
@@ -104,7 +126,8 @@ def is_stuffed(text: str) -> bool:
 
 def clauses(sentence: str) -> list[str]:
     """Return the clauses of a sentence, cut where 'but' and the like turn it."""
-    return [part for part in re.split(r",?\s+\b(?:but|however|although|yet)\b|;|\(|\)|:\s", sentence) if part.strip()]
+    parts = re.split(r",?\s+\b(?:but|however|although|yet)\b|;|\(|\)|:\s", sentence)
+    return [part for part in parts if part.strip()]
 
 
 def is_question(sentence: str) -> bool:
@@ -112,42 +135,77 @@ def is_question(sentence: str) -> bool:
     return sentence.rstrip(" |*").endswith("?")
 
 
+def asserts(sentence: str, pattern: re.Pattern[str]) -> bool:
+    """Tell whether a sentence claims what a pattern finds, rather than asks for it or denies it."""
+    if is_question(sentence):
+        return False
+    return any(not DENIED.search(sentence[: match.start()]) for match in pattern.finditer(sentence))
+
+
+def denies(sentence: str, pattern: re.Pattern[str]) -> bool:
+    """Tell whether a sentence denies what a pattern finds."""
+    return any(DENIED.search(sentence[: match.start()]) for match in pattern.finditer(sentence))
+
+
+def clears(sentence: str) -> bool:
+    """Tell whether a sentence says that nothing leaks: it denies growth or a leak, or calls memory flat."""
+    return not is_question(sentence) and (
+        denies(sentence, LEAK) or denies(sentence, GROWTH) or asserts(sentence, FLAT) and not asserts(sentence, LEAK)
+    )
+
+
 def first(parts: list[str], pattern: re.Pattern[str]) -> str | None:
     """Return the first sentence that claims something, or None."""
-    return next((part for part in parts if pattern.search(part) and not is_question(part)), None)
+    return next((part for part in parts if asserts(part, pattern)), None)
+
+
+def explains(text: str) -> bool:
+    """Tell whether a text says of a container that it keeps its entries."""
+    return bool(
+        CONTAINER.search(text)
+        and KEPT.search(text)
+        and not is_question(text)
+        and not NO_CONTAINER.search(text)
+        and not ELSEWHERE.search(text)
+    )
 
 
 def root_cause(parts: list[str]) -> tuple[str, str]:
     """Return the level of the root cause and the sentence that it rests on."""
-    for part in parts:
-        if is_question(part) or NO_CONTAINER.search(part):
-            continue
-        if re.search(rf"\b{CONTAINER}\b", part, re.I) and KEPT.search(part) and not re.search("descriptors?", part):
-            return "explained", part
-    for number in range(len(parts) - 1):
-        # 'It has a table of sessions. Nothing is ever removed.' takes both sentences.
-        pair = " ".join(parts[number : number + 2])
-        elsewhere = NO_CONTAINER.search(pair) or re.search("descriptors?|page cache", pair)
-        if re.search(rf"\b{CONTAINER}\b", pair, re.I) and KEPT.search(pair) and not is_question(pair) and not elsewhere:
-            return "explained", pair
-    for level, pattern in (("leak", LEAK), ("symptoms", SYMPTOM)):
-        found = first(parts, pattern) or ("" if level == "leak" else next((p for p in parts if pattern.search(p)), ""))
-        if found:
-            return level, found
-    return "none", ""
+    # 'It has a table of sessions. Nothing is ever removed.' takes both sentences.
+    pairs = [" ".join(pair) for pair in zip(parts, parts[1:], strict=False) if not any(map(is_question, pair))]
+    said = [part for part in parts if not is_advice(part)]
+    for text in [*said, *pairs]:
+        if explains(text) and not denies(text, LEAK):
+            return "explained", text
+    leak = first(parts, LEAK)
+    if leak:
+        return "leak", leak
+    symptom = first(parts, SYMPTOM) or next((part for part in parts if SYMPTOM.search(part)), None)
+    return ("symptoms", symptom) if symptom else ("none", "")
+
+
+def is_advice(sentence: str) -> bool:
+    """Tell whether a sentence does no more than advise: it begins with what to do."""
+    advice = ADVICE.search(sentence)
+    return bool(advice and advice.start() < 3 and not is_question(sentence))
 
 
 def mitigation(parts: list[str]) -> tuple[str, str]:
     """Return the level of the mitigation and the sentence that it rests on."""
-    refused = next((part for part in parts if REFUSAL.search(part)), None)
-    if not refused:
-        for part in parts:
+    claimed = [part for part in parts if not is_question(part)]
+    if not any(REFUSAL.search(part) for part in claimed):
+        for number, part in enumerate(claimed):
             advice = ADVICE.search(part)
-            if advice and not is_question(part):
-                said = part[max(0, advice.start()) :]
-                if SPECIFIC.search(said) and not FOREIGN.search(SPECIFIC.split(said, maxsplit=1)[-1][:25]):
-                    return "specific", part
-    generic = next((part for part in parts if GENERIC.search(part)), None)
+            if not advice:
+                continue
+            said = part[max(0, advice.start()) :]
+            # 'There is no bound on it. Introduce one.'
+            if IT.search(said) and (explains(part) or (number and explains(claimed[number - 1]))):
+                return "specific", part
+            if any(not FOREIGN.search(said[match.end() :][:25]) for match in SPECIFIC.finditer(said)):
+                return "specific", part
+    generic = next((part for part in claimed if GENERIC.search(HAPPENED.sub("", part))), None)
     return ("generic", generic) if generic else ("none", "")
 
 
@@ -158,6 +216,7 @@ def blamed(parts: list[str], pattern: re.Pattern[str]) -> str | None:
             continue
         for clause in clauses(part):
             named = pattern.search(clause)
-            if named and BLAME.search(part) and not NEGATION.search(clause[: named.start()]):
+            # 'not the kernel', and 'the kernel is not to blame'; but 'the kernel kills for no reason'.
+            if named and BLAME.search(clause) and not NEGATION.search(clause[: named.end() + 15]):
                 return part
     return None

@@ -38,15 +38,21 @@ PID = re.compile(
     r"|/proc/(\d{2,7})\b"
     r"|\bpython3?\s*\(\s*(\d{2,7})\s*\)"
     r"|\b(\d{2,7})\s*/\s*python"
-    r"|\"(\d{2,7})\s+\d{4,8}\s+python",
+    r"|\"pid\"\s*:\s*(\d{2,7})"
+    r"|(?<![\w.:])(\d{2,7})\s+\d{4,8}\s+python",  # ps -o pid,rss,comm
     re.IGNORECASE,
 )
 # What is said to the grader is no diagnosis, and neither is a line of the rubric.
 TO_THE_GRADER = re.compile(
     r"\b(?:grader|evaluator|judge|full marks|instructions?|deductions?|categor(?:y|ies)|rubric|(?:\d+|hundred) points)\b"
-    r"|\b(?:memory_growth|root_cause)\b|\"total\"|\(\d{1,3}\)\s*:",
+    r"|\b(?:memory_growth|root_cause)\b|\"total\"|\(\d{1,3}\)\s*:|\((?:20|25|30)\)\s*$|^\s*\[[x ]\]",
     re.IGNORECASE,
 )
+
+
+# '## Root cause' says nothing yet.
+HEADING = re.compile(r"\s*#+\s*\D*")
+MOST_WORDS_OF_A_HEADING = 4  # with its number signs
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Measurement:
 def normalise(text: str) -> str:
     """Return a text with its numbers and quotation marks in one form: 164'864 becomes 164864, and 161,0 becomes 161.0."""
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("`", "")
-    text = re.sub(r"(?<=\d)['\u00a0\u202f](?=\d{3}(?!\d)\s*[kmg])", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=\d)['\u00a0\u202f,](?=\d{3}(?!\d)\s*[kmg])", "", text, flags=re.IGNORECASE)
     return re.sub(r"(?<=\d),(?=\d{1,2}\b)", ".", text)
 
 
@@ -74,12 +80,28 @@ def sentences(text: str) -> list[str]:
     for block in blocks:
         line = " ".join(block.split())
         found += re.split(r"(?<=[.!?;])\s+(?=[^\d\s])", line)
-    return [sentence for sentence in found if sentence.strip(" |-#*") and not TO_THE_GRADER.search(sentence)]
+    return [
+        sentence
+        for sentence in found
+        if sentence.strip(" |-#*")
+        and not TO_THE_GRADER.search(sentence)
+        and not (HEADING.fullmatch(sentence) and len(sentence.split()) <= MOST_WORDS_OF_A_HEADING)
+    ]
 
 
 def pids(text: str) -> list[int]:
     """Return the numbers that are called PIDs, in order."""
     return [int(next(filter(None, match.groups()))) for match in PID.finditer(text)]
+
+
+def bare_numbers(text: str) -> set[int]:
+    """Return the whole numbers that stand alone, as in a column of PIDs: without a unit, and no part of a time."""
+    return {int(match) for match in re.findall(r"(?<![\w.:,/])(\d{2,7})(?![\w.:,/]|\s*(?:[kmg]i?b|%))", text, re.I)}
+
+
+def has_amount(text: str) -> bool:
+    """Tell whether a text gives an amount of memory, as a size or as a share."""
+    return bool(SIZE.search(text) or re.search(r"\d\s*%", text))
 
 
 def measurements(parts: list[str]) -> list[Measurement]:
@@ -94,7 +116,10 @@ def measurements(parts: list[str]) -> list[Measurement]:
 
 
 def _in_sentence(part: str) -> list[Measurement]:
-    sizes = [(match.start(), float(match[1]) * UNITS_MIB[match[2].lower()]) for match in SIZE.finditer(part)]
+    sizes = [
+        (match.start(), float(match[1].replace(",", ".")) * UNITS_MIB[match[2].lower()])
+        for match in SIZE.finditer(part)
+    ]
     if re.search(r"rss|ps\b|python", part, re.IGNORECASE):
         taken = [start for start, _size in sizes]
         sizes += [

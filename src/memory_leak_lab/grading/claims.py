@@ -1,0 +1,84 @@
+"""Numbers that a diagnosis claims beyond its measurements: the rate, and the time until the OOM killer comes.
+
+They are checked against the ground truth. A claim that is far off contradicts the measurements beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from memory_leak_lab.grading import reader, text
+from memory_leak_lab.grading.truth import Run
+
+TOLERANCE = 0.25
+TOLERANCE_MIN = 3.0
+PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
+MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
+UNIT_OF_TIME = r"(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?)\b"
+RATE = re.compile(
+    r"(?<![\w.])(\d+(?:[.,]\d+)?)\s*(k|m|g)(?:i?[bo]|ebibytes?)?\s*(?:/|per\b|a\b|an\b|each\b|every\b)\s*"
+    + UNIT_OF_TIME,
+    re.I,
+)
+THE_END = r"\b(?:oom\w*|killed|hits?|reach(?:es)?|exhaust\w*|runs? out|full|limit|ceiling|crash\w*|dies?)\b"
+NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(text.NUMBER_WORDS) + r")"
+REMAINING = re.compile(
+    THE_END
+    + r"[^.;]{0,60}?\b(?:in|within|after)\s+(?:(?:about|around|roughly|approximately|some|another|the next|less than)\s+|~\s*)?"
+    + NUMBER
+    + r"(?:\s*(?:to|-|\u2013)\s*(\d+(?:\.\d+)?))?\s*"
+    + UNIT_OF_TIME,
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed (`rate_mib_per_min` or `oom_in_min`), what is true, whether it is near, and the sentence."""
+
+    claim: str
+    stated: float
+    true: float
+    right: bool
+    evidence: str
+
+
+def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) -> list[dict[str, Any]]:
+    """Return the claims found, checked against the nearest of the leaker's lives.
+
+    The time to the end counts from the last measurement; without one it can't be checked.
+    """
+    found: list[Claim] = []
+    for part in parts:
+        if reader.is_question(part) or not runs:
+            continue
+        for match in RATE.finditer(part):
+            stated = _number(match[1]) * text.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
+            true = min((run.rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
+            found.append(Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part))
+        for match in REMAINING.finditer(part) if last_size_mib is not None else ():
+            low = _number(match[1]) * MINUTES[match[3][0].lower()]
+            high = _number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
+            ends = [
+                (run.ceiling_bytes / 2**20 - (last_size_mib or 0)) / run.rate_mib_per_min
+                for run in runs
+                if run.ceiling_bytes
+            ]
+            if ends:
+                true = min(ends, key=lambda end: abs(end - low))
+                margin = max(TOLERANCE * true, TOLERANCE_MIN)
+                found.append(Claim("oom_in_min", high, round(true, 1), low - margin <= true <= high + margin, part))
+    return [asdict(claim) for claim in found]
+
+
+def contradicts(checked: list[dict[str, Any]]) -> bool:
+    """Tell whether all that is claimed of one kind is wrong."""
+    kinds = {each["claim"] for each in checked}
+    return any(not any(each["right"] for each in checked if each["claim"] == kind) for kind in kinds)
+
+
+def _number(text_of_it: str) -> float:
+    word = text_of_it.lower()
+    return float(text.NUMBER_WORDS[word] if word in text.NUMBER_WORDS else word.replace(",", "."))
