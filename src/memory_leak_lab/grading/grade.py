@@ -141,7 +141,7 @@ def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -
     """Return the grade of a diagnosis of a host where nothing leaks: it blames the host, clears it, or does neither."""
     cleared = next((part for part in parts if reader.clears(part)), None)
     accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)
-    graded = result({name: ("none", "") for name in CATEGORIES}, {})
+    graded = result(dict.fromkeys(CATEGORIES, ("none", "")), {})
     if accusation:
         return {**graded, "verdict": "blamed", "evidence": accusation}
     return {**graded, "total": None, "verdict": "cleared" if cleared else "unclear", "evidence": cleared or ""}

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 NOT = (
@@ -16,7 +17,7 @@ NEGATION = re.compile(NOT, re.I)
 # What stands between a negation and the word that it denies: 'not a memory leak', 'no process on this host grew'.
 DENIED = re.compile(
     NOT + r"(?:[\s\w]{0,12}\b(?:be|been))?"
-    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|sign of|signs of|steady|on|is|does|it))*\s*$",
+    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does|it))*\s*$",
     re.I,
 )
 REMOVAL = (
@@ -150,7 +151,7 @@ def denies(sentence: str, pattern: re.Pattern[str]) -> bool:
 def clears(sentence: str) -> bool:
     """Tell whether a sentence says that nothing leaks: it denies growth or a leak, or calls memory flat."""
     return not is_question(sentence) and (
-        denies(sentence, LEAK) or denies(sentence, GROWTH) or asserts(sentence, FLAT) and not asserts(sentence, LEAK)
+        denies(sentence, LEAK) or denies(sentence, GROWTH) or (asserts(sentence, FLAT) and not asserts(sentence, LEAK))
     )
 
 
@@ -173,7 +174,7 @@ def explains(text: str) -> bool:
 def root_cause(parts: list[str]) -> tuple[str, str]:
     """Return the level of the root cause and the sentence that it rests on."""
     # 'It has a table of sessions. Nothing is ever removed.' takes both sentences.
-    pairs = [" ".join(pair) for pair in zip(parts, parts[1:], strict=False) if not any(map(is_question, pair))]
+    pairs = [" ".join(pair) for pair in itertools.pairwise(parts) if not any(map(is_question, pair))]
     said = [part for part in parts if not is_advice(part)]
     for text in [*said, *pairs]:
         if explains(text) and not denies(text, LEAK):
