@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ ACCUSES = re.compile(
     "|".join([reader.GROWTH.pattern, reader.LEAK.pattern, r"\b(?:culprit|to blame|blame|responsible|eats)\b"]), re.I
 )
 LEAKER = "leaker"
+UNGRADED = "ungraded"
+Judge = Callable[[list[str]], dict[str, tuple[str, str]]]
 Finding = tuple[str, str]  # the level, and the sentence that it rests on
 
 
@@ -106,10 +109,11 @@ def _names(truth: Truth) -> re.Pattern[str]:
     return re.compile("|".join([NAMES.pattern, *(rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words))]), re.I)
 
 
-def grade(diagnosis: str, truth: Truth) -> dict[str, Any]:
+def grade(diagnosis: str, truth: Truth, judge: Judge | None = None) -> dict[str, Any]:
     """Return `total`, `verdict`, `categories`, `deductions` and `claims` of a diagnosis of a host.
 
-    On a host where nothing leaks there is no rubric: a diagnosis that blames it gets 0, and any other no total (null).
+    A judge decides on the root cause and the mitigation in the reader's place; where it can't, the category is `ungraded` and
+    the total null. On a host where nothing leaks there is no rubric: a diagnosis that blames it gets 0, any other null.
     """
     parts = [] if reader.is_stuffed(diagnosis) else text.sentences(diagnosis)
     found = text.measurements(parts)
@@ -125,16 +129,18 @@ def grade(diagnosis: str, truth: Truth) -> dict[str, Any]:
     }
     if truth.role != LEAKER:
         return {**_of_healthy_host(parts, trend, levels["root_cause"]), "claims": checked}
+    if judge and parts:
+        levels |= judge(parts)
     blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
     if any(blame.values()) and levels["root_cause"][0] == "explained":
         levels["root_cause"] = ("leak", levels["root_cause"][1])
-    elif any(blame.values()) and levels["root_cause"][0] != "leak":
+    elif any(blame.values()) and levels["root_cause"][0] not in ("leak", UNGRADED):
         levels["root_cause"] = ("none", "")
     # 'A memory leak' says that it grows; with a size beside it, it says so of a single look.
     only_named = reader.first(parts, reader.LEAK) and not any(text.has_amount(part) for part in parts)
     is_snapshot = growth[0] == "snapshot" and not trend and len(found) < 2 and not only_named
     graded = result(levels, {**blame, "snapshot_only": growth[1] if is_snapshot else None})
-    return {**graded, "verdict": "graded", "claims": checked}
+    return {**graded, "verdict": "graded" if graded["total"] is not None else UNGRADED, "claims": checked}
 
 
 def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
@@ -149,16 +155,16 @@ def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -
 
 def result(levels: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:
     """Return points and the total for levels and the deductions that have a sentence they rest on."""
-    categories = {}
-    for name in CATEGORIES:
-        level, evidence = levels[name]
-        points = SCENARIO["rubric"][name]["levels"][level]["points"]
-        categories[name] = {"points": points, "level": level, "evidence": evidence}
+    rubric = SCENARIO["rubric"]
+    points = {name: rubric[name]["levels"][level]["points"] for name, (level, _) in levels.items() if level != UNGRADED}
+    categories = {
+        name: {"points": points.get(name), "level": levels[name][0], "evidence": levels[name][1]} for name in CATEGORIES
+    }
     deductions = [
         {"percent": each["percent"], "reason": each["name"], "evidence": reasons[each["name"]]}
         for each in SCENARIO["deductions"]
         if reasons.get(each["name"])
     ]
-    earned = sum(category["points"] for category in categories.values())
-    total = round(earned * max(0, 100 - sum(each["percent"] for each in deductions)) / 100)
+    share = max(0, 100 - sum(each["percent"] for each in deductions)) / 100
+    total = round(sum(points.values()) * share) if len(points) == len(CATEGORIES) else None
     return {"total": total, "categories": categories, "deductions": deductions}
