@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ STATE_COLOURS = {
     **dict.fromkeys(("off_rate", "plateaued", "stalled"), "#efb118"),
 }
 OTHER_COLOUR = "#9498a0"
+BANDS = ("0 to 24 points", "25 to 49", "50 to 74", "75 to 99", "100 points")
+ENVIRONMENT = Environment(loader=PackageLoader("memory_leak_lab", "."), autoescape=select_autoescape(["html", "j2"]))
 Trace = dict[str, Any]
 
 
@@ -34,13 +37,11 @@ def write(status: dict[str, Any], path: Path) -> None:
     if not found or not found.submodule_search_locations:
         raise ImportError("the package plotly is not installed")
     plotly = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    environment = Environment(
-        loader=PackageLoader("memory_leak_lab", "."), autoescape=select_autoescape(["html", "j2"])
-    )
     hosts = status["hosts"]
     measured = [host for host in hosts if len(host["samples"]) > 1]
-    page = environment.get_template("report.html.j2").render(
+    page = ENVIRONMENT.get_template("report.html.j2").render(
         status=status,
+        has_grades=(path.parent / "grades.html").exists(),
         counts=Counter(host["state"] for host in hosts).most_common(),
         colours={host["state"]: STATE_COLOURS.get(host["state"], OTHER_COLOUR) for host in hosts},
         measured=measured,
@@ -48,6 +49,22 @@ def write(status: dict[str, Any], path: Path) -> None:
         traces=_as_script({"rss": rss_traces(measured), "available": available_traces(measured)}),
         ceiling=_as_script(ceiling_traces(measured)),
         mib=MIB,
+    )
+    path.write_text(page)
+
+
+def write_grades(records: list[dict[str, Any]], path: Path) -> None:
+    """Write the page of grades.json's records; report.html beside it links to it from its next writing on."""
+    totals = Counter(min(each["total"] // 25, 4) for each in records if each["total"] is not None)
+    counts = [(BANDS[band], count) for band, count in sorted(totals.items(), reverse=True)]
+    counts += Counter(each["verdict"] for each in records if each["total"] is None).most_common()
+    page = ENVIRONMENT.get_template("grades.html.j2").render(
+        records=sorted(
+            records, key=lambda each: (each["total"] is None, -(each["total"] or 0), each["file"], each["host"])
+        ),
+        categories=list(records[0]["categories"]) if records else [],
+        counts=counts,
+        generated_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     path.write_text(page)
 

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from browsing import NEEDS_BROWSER, column
 from memory_leak_lab import html_report
 from sample_records import fleet
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no Chromium with its driver")
+pytestmark = NEEDS_BROWSER
 PHONE = (390, 844)
-OPTIONS = (
-    "headless=new",
-    "no-sandbox",
-    "disable-gpu",
-    "disable-background-networking",
-    "disable-component-update",
-    "no-first-run",
-)
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Return a browser without a network, in the light and in the dark."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    profile = tmp_path_factory.mktemp("profile")
-    for option in (*OPTIONS, f"user-data-dir={profile}", "proxy-server=127.0.0.1:9"):
-        options.add_argument(f"--{option}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    scheme = [{"name": "prefers-color-scheme", "value": request.param}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    yield browser
-    browser.quit()
 
 
 def show(browser: Any, directory: Path, count: int) -> None:
@@ -53,12 +25,6 @@ def show(browser: Any, directory: Path, count: int) -> None:
     WebDriverWait(browser, 30).until(lambda _browser: len(browser.find_elements(By.CSS_SELECTOR, ".main-svg")) >= 2)
 
 
-def column(browser: Any, number: int) -> list[str]:
-    """Return the texts of a column of the table, of the rows that are shown."""
-    rows = browser.find_elements(By.CSS_SELECTOR, "#hosts tbody tr:not([hidden])")
-    return [row.find_elements(By.TAG_NAME, "td")[number].text for row in rows]
-
-
 @pytest.mark.parametrize("count", [2, 12, 500])
 def test_page_opens_without_an_error_and_shows_every_host(browser: Any, tmp_path: Path, count: int) -> None:
     show(browser, tmp_path, count)
@@ -67,12 +33,12 @@ def test_page_opens_without_an_error_and_shows_every_host(browser: Any, tmp_path
     drawn = "return document.querySelectorAll('#{} .scatterlayer .trace').length"
     assert browser.execute_script(drawn.format("available")) == measured
     assert browser.execute_script(drawn.format("rss")) > measured  # and the promised line
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#hosts tbody tr")) == count
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")) == count
 
 
 def test_table_sorts_by_number_and_by_name_both_ways(browser: Any, tmp_path: Path) -> None:
     show(browser, tmp_path, 12)
-    headings = browser.find_elements(By.CSS_SELECTOR, "#hosts th button")
+    headings = browser.find_elements(By.CSS_SELECTOR, "#table th button")
     headings[0].click()
     assert column(browser, 0) == [f"host{number}" for number in range(1, 13)]
     headings[0].click()

@@ -1,6 +1,7 @@
 """Grade a directory of diagnoses: `python -m memory_leak_lab.grading --help`; playbooks/grade.yml calls it.
 
-Writes grades.json and shows a table. Ends with status 1 if a file could not be graded; the others are graded all the same.
+Writes grades.json and grades.html and shows a table. Ends with status 1 if a file could not be graded or a judge failed; the
+others are graded all the same.
 """
 
 from __future__ import annotations
@@ -8,55 +9,65 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from memory_leak_lab.grading import grade, truth
+from memory_leak_lab import html_report
+from memory_leak_lab.grading import fleet, grade, truth
 
 SUFFIXES = (".md", ".txt")
-FLEET = "fleet"  # fleet.md is a diagnosis of every host
 
 
-def hosts_of(path: Path, known: list[str]) -> list[str]:
-    """Return the hosts that a file is about: HOST.md, HOST.NAME.md or, for all, fleet.md. Empty for no host that is known."""
-    if path.stem == FLEET:
-        return known
-    named = [host for host in known if path.stem == host or path.stem.startswith(f"{host}.")]
-    return [max(named, key=len)] if named else []
-
-
-def grade_all(diagnoses: Path, ground_truth: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return a record for each diagnosis, and a message for each file that could not be graded."""
+def grade_all(
+    diagnoses: Path, ground_truth: Path, judge: grade.Judge | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a record for each diagnosis and host, and a message for each file that could not be graded."""
     truths = truth.load(ground_truth)
     records, errors = [], []
     for path in sorted(path for path in diagnoses.iterdir() if path.suffix in SUFFIXES):
-        hosts = hosts_of(path, list(truths))
+        hosts = fleet.hosts_of(path, list(truths))
         if not hosts:
-            errors.append(
-                f"{path.name}: the ground truth knows no host of that name, only {', '.join(truths) or 'none'}"
-            )
+            known = ", ".join(truths) or "none"
+            errors.append(f"{path.name}: the ground truth knows no host of that name, only {known}")
+        try:
+            text = path.read_text() if hosts else ""
+        except (OSError, UnicodeDecodeError) as error:
+            errors.append(f"{path.name}: {error}")
+            continue
         for host in hosts:
-            try:
-                graded = grade.grade(path.read_text(), truths[host])
-            except UnicodeDecodeError as error:
-                errors.append(f"{path.name}: {error}")
-                break
-            records.append({"file": path.name, "host": host, **graded})
+            part = fleet.part_about(host, hosts, text) if len(hosts) > 1 else text
+            repair = truths[host].repair
+            records.append(
+                {
+                    **{"file": path.name, "host": host, "role": truths[host].role},
+                    **grade.grade(part, truths[host], judge),
+                    "mitigation_on_host": asdict(repair) if repair else None,
+                }
+            )
     return records, errors
 
 
 def table(records: list[dict[str, Any]]) -> Table:
     """Return the grades as a table, the best last."""
     view = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("file", "host", "total", *(name.replace("_", " ") for name in grade.CATEGORIES), "deducted"):
-        view.add_column(heading, justify="left" if heading in ("file", "host") else "right")
-    for record in sorted(records, key=lambda each: each["total"]):
-        points = [f"{category['points']} {category['level']}" for category in record["categories"].values()]
+    names = [name.replace("_", " ") for name in grade.CATEGORIES]
+    for heading in ("file", "host", "total", *names, "deducted", "fix on the host"):
+        view.add_column(heading, justify="left" if heading in ("file", "host", "fix on the host") else "right")
+    for record in sorted(records, key=lambda each: -1 if each["total"] is None else each["total"]):
+        points = ["", "", "", ""]
+        if record["role"] == truth.LEAKER:
+            points = [f"{each['points']} {each['level']}" for each in record["categories"].values()]
+        total = record["verdict"] if record["total"] is None else str(record["total"])
         deducted = sum(deduction["percent"] for deduction in record["deductions"])
-        view.add_row(record["file"], record["host"], str(record["total"]), *points, f"{deducted} %" if deducted else "")
+        fix = record["mitigation_on_host"]
+        view.add_row(
+            *(record["file"], record["host"], total, *points),
+            *(f"{deducted} %" if deducted else "", fix["effect"] if fix else ""),
+        )
     return view
 
 
@@ -65,19 +76,49 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m memory_leak_lab.grading", description=__doc__)
     parser.add_argument("--diagnoses", type=Path, required=True, help="directory of HOST.md, HOST.NAME.md, fleet.md")
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
-    parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json goes")
+    parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json and grades.html go")
+    parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
     chosen = parser.parse_args()
     for directory in (chosen.diagnoses, chosen.ground_truth):
         if not directory.is_dir():
-            print(f"{directory} is no directory", file=sys.stderr)
-            return 1
-    records, errors = grade_all(chosen.diagnoses, chosen.ground_truth)
+            return _complain(f"{directory} is no directory")
+    try:
+        records, errors = grade_all(chosen.diagnoses, chosen.ground_truth, _judge() if chosen.judge else None)
+    except (ImportError, ValueError) as error:
+        return _complain(str(error))
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
     (chosen.report_dir / "grades.json").write_text(json.dumps({"diagnoses": records}, indent=1) + "\n")
-    Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(table(records))
-    for error in errors:
-        print(error, file=sys.stderr)
-    return 1 if errors or not records else 0
+    html_report.write_grades(records, chosen.report_dir / "grades.html")
+    Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(table(records))
+    errors += [
+        f"{each['file']} of {each['host']}: {name} is ungraded: {category['evidence']}"
+        for each in records
+        for name, category in each["categories"].items()
+        if category["level"] == grade.UNGRADED
+    ]
+    if not records and not errors:
+        errors.append(
+            f"{chosen.diagnoses} holds no diagnosis: there must be HOST.md, HOST.NAME.md or fleet.md (or .txt)"
+        )
+    for message in errors:
+        print(message, file=sys.stderr)
+    return 1 if errors else 0
+
+
+def _judge() -> grade.Judge:
+    """Return the judge that the environment names. Raises ImportError without its client library, ValueError unnamed."""
+    try:
+        from memory_leak_lab.grading.judge import Judge  # noqa: PLC0415 # needs more than grading does
+    except ImportError as error:
+        raise ImportError(
+            f"--judge takes the package openai: pip install 'memory-leak-lab[judge]' ({error})"
+        ) from error
+    return Judge(grade.SCENARIO)
+
+
+def _complain(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

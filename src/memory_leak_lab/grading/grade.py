@@ -12,7 +12,7 @@ import yaml
 
 from memory_leak_lab.grading import claims, reader, text
 from memory_leak_lab.grading.text import Measurement
-from memory_leak_lab.grading.truth import Truth
+from memory_leak_lab.grading.truth import LEAKER, Truth
 
 PROJECT = Path(__file__).resolve().parents[3]
 SCENARIO = yaml.safe_load((PROJECT / "files" / "scenario.yml").read_text())
@@ -27,7 +27,6 @@ NAMES = re.compile(
 ACCUSES = re.compile(
     "|".join([reader.GROWTH.pattern, reader.LEAK.pattern, r"\b(?:culprit|to blame|blame|responsible|eats)\b"]), re.I
 )
-LEAKER = "leaker"
 UNGRADED = "ungraded"
 Judge = Callable[[list[str]], dict[str, tuple[str, str]]]
 Finding = tuple[str, str]  # the level, and the sentence that it rests on

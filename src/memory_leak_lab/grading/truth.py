@@ -7,10 +7,12 @@ from bisect import bisect
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 MIB = 1024**2
-DAY_S = 86400
+LEAKER = "leaker"
+FLAT = "plateaued"
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,22 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """What the last observation says of a fix: `durable`, `temporary` or `none`; the host's outcome, and when (ISO 8601)."""
+
+    effect: str
+    state: str
+    time: str
+
+
+@dataclass(frozen=True)
 class Truth:
-    """All lives of the leaker on a host, in order, and what the host plays."""
+    """All lives of the leaker on a host, in order, what the host plays, and what became of it, if it was observed."""
 
     host: str
     role: str
     runs: tuple[Run, ...]
+    repair: Repair | None = None
 
     @property
     def pids(self) -> set[int]:
@@ -77,25 +89,51 @@ def _load(path: Path) -> Truth:
             lines.append(json.loads(text))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
-    runs: dict[tuple[int, str], list[dict[str, object]]] = {}
+    runs: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for line in lines:
         if line["pid"] is not None:
             runs.setdefault((line["pid"], line["started_at"]), []).append(line)
+    role = lines[-1]["role"] if lines else LEAKER
     return Truth(
         host=unquote(path.stem),
-        role=lines[-1]["role"] if lines else "leaker",
-        runs=tuple(_run(pid, started_at, records) for (pid, started_at), records in runs.items()),
+        role=role,
+        # On a host that leaks, what was measured to be flat is the service after a fix.
+        runs=tuple(
+            _run(pid, started_at, records)
+            for (pid, started_at), records in runs.items()
+            if role != LEAKER or all(record["state"] != FLAT for record in records)
+        ),
+        repair=_repair(lines) if role == LEAKER else None,
     )
 
 
-def _run(pid: int, started_at: str, records: list[dict[str, object]]) -> Run:
-    samples = sorted({(float(time), int(rss)) for record in records for time, rss in record["samples"]})  # type: ignore[attr-defined]
+def _repair(lines: list[dict[str, Any]]) -> Repair | None:
+    """Return what the last line says of a fix, or None if it is no observation, or one that measured nothing."""
+    started = [line for line in lines if line["event"] in ("setup", "reset")]
+    if not started or lines[-1]["event"] != "observation":
+        return None
+    last, state = lines[-1], lines[-1]["state"]
+    if state == FLAT:
+        effect = "durable"
+    elif state in ("leaking", "off_rate"):
+        effect = "none" if last["pid"] == started[-1]["pid"] else "temporary"
+    elif state in ("stopped", "crashed", "absent", "stalled"):
+        effect = "temporary"
+    elif state in ("oom_killed", "expired"):
+        effect = "none"
+    else:
+        return None
+    return Repair(effect, state, last["time"])
+
+
+def _run(pid: int, started_at: str, records: list[dict[str, Any]]) -> Run:
+    samples = sorted({(float(time), int(rss)) for record in records for time, rss in record["samples"]})
     last = records[-1]
     return Run(
         pid=pid,
         command=str(last["command"] or ""),
         began=datetime.fromisoformat(started_at).timestamp(),
-        rate_mib_per_min=float(last["rate_mib_per_min"] or 0),  # type: ignore[arg-type]
-        ceiling_bytes=last["ceiling_bytes"],  # type: ignore[arg-type]
+        rate_mib_per_min=float(last["rate_mib_per_min"] or 0),
+        ceiling_bytes=last["ceiling_bytes"],
         samples=tuple(samples),
     )

@@ -1,0 +1,18 @@
+"""What several of the unit tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import browsing
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a browser without a network, in the light and in the dark."""
+    browser = browsing.start(request.param, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.quit()
