@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from memory_leak_lab.grading import grade, truth
+
 PROJECT = Path(__file__).resolve().parent.parent
 DIAGNOSES = (
     "systemctl status --no-pager --full memory-leak.service",
@@ -40,6 +42,36 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
             f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
         return {record["host"]: record for record in json.loads(records_file.read_text())}
+
+    return run
+
+
+@pytest.fixture
+def investigated(tmp_path: Path) -> Callable[[], dict[str, dict[str, Any]]]:
+    """Return a function that investigates the scenario's hosts as a user would, and grades what that says.
+
+    It returns each host's `verdict`, the `diagnosis`, and its `grade` by the ground truth in `ground_truth` of tmp_path.
+    """
+
+    def run() -> dict[str, dict[str, Any]]:
+        command = ["ansible-playbook", "-i", "molecule/inventory", "playbooks/investigate.yml"]
+        variables = {"memory_leak_report_dir": str(tmp_path), "memory_leak_observe_seconds": 20}
+        done = subprocess.run(
+            [*command, "-e", json.dumps(variables)],
+            cwd=PROJECT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        answers = truth.load(tmp_path / "ground_truth")
+        found = {}
+        for path in (tmp_path / "investigation").glob("*.json"):
+            text = (tmp_path / "diagnoses" / f"{path.stem}.reference.md").read_text()
+            verdict = json.loads(path.read_text())["verdict"]
+            found[path.stem] = {"verdict": verdict, "diagnosis": text, "grade": grade.grade(text, answers[path.stem])}
+        return found
 
     return run
 

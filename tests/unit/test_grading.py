@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,31 @@ def test_claimed_rates_and_times_to_the_end_are_checked(claim: str, right: bool)
     assert [each["right"] for each in got["claims"]] == [right], got["claims"]
     assert got["claims"][0]["evidence"] == claim
     assert got["categories"]["memory_growth"]["level"] == ("measured" if right else "snapshot")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\n",
+        " ",
+        "grows ",
+        "is not a the ",
+        "10:05 161 MiB ",
+        "| 10:05 | 161 MiB |\n",
+        "never ",
+        "\0",
+        "9",
+        "# ",
+        "pid ",
+    ],
+)
+def test_no_text_takes_long_to_grade(piece: str) -> None:
+    small, large = (timed(piece * (size // len(piece))) for size in (25_000, 100_000))
+    # In proportion it would be 4 times, and if it took squares 16 times.
+    assert large < 12 * small + 0.2, (small, large)
+
+
+def timed(text: str) -> float:
+    began = time.process_time()
+    grade.grade(text, TRUTH["web1"])
+    return time.process_time() - began

@@ -23,7 +23,7 @@ def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
     """Return the sentences that name a host or no host, where they don't stand below a heading that names others."""
     kept: list[str] = []
     under: tuple[int, set[str]] = (0, set())
-    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", diagnosis):
+    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", text.tidy(diagnosis)):
         heading = HEADING.match(block.lstrip())
         title, _, rest = block.lstrip().partition("\n") if heading else ("", "", block)
         if heading:

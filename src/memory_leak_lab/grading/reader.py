@@ -20,6 +20,7 @@ DENIED = re.compile(
     r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does|it))*\s*$",
     re.I,
 )
+MOST_BEFORE = 80  # characters between a negation and what it denies
 REMOVAL = (
     r"(?:evict|remov|delet|drop|discard|expir|expung|purg|prun|trimm?|clear|clean|popp?|free|releas|forg[eo]t|flush"
     r"|eras|cull|dispos|struck|strik|empt|shrink|throws?|threw|get(?:s|ting)? rid|takes?|taken|leave)(?!-)"
@@ -140,12 +141,16 @@ def asserts(sentence: str, pattern: re.Pattern[str]) -> bool:
     """Tell whether a sentence claims what a pattern finds, rather than asks for it or denies it."""
     if is_question(sentence):
         return False
-    return any(not DENIED.search(sentence[: match.start()]) for match in pattern.finditer(sentence))
+    return any(not _is_denied(sentence, match) for match in pattern.finditer(sentence))
 
 
 def denies(sentence: str, pattern: re.Pattern[str]) -> bool:
     """Tell whether a sentence denies what a pattern finds."""
-    return any(DENIED.search(sentence[: match.start()]) for match in pattern.finditer(sentence))
+    return any(_is_denied(sentence, match) for match in pattern.finditer(sentence))
+
+
+def _is_denied(sentence: str, match: re.Match[str]) -> bool:
+    return bool(DENIED.search(sentence[max(0, match.start() - MOST_BEFORE) : match.start()]))
 
 
 def clears(sentence: str) -> bool:

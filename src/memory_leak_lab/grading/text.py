@@ -64,11 +64,16 @@ class Measurement:
     elapsed_s: float | None
 
 
+def tidy(text: str) -> str:
+    """Return a text without space at the ends of its lines, and with one empty line at most in a row."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.split("\n")))
+
+
 def normalise(text: str) -> str:
-    """Return a text with its numbers and quotation marks in one form: 164'864 becomes 164864, and 161,0 becomes 161.0."""
+    """Return a tidy text with its numbers and quotation marks in one form: 164'864 becomes 164864, and 161,0 becomes 161.0."""
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("`", "")
     text = re.sub(r"(?<=\d)['\u00a0\u202f,](?=\d{3}(?!\d)\s*[kmg])", "", text, flags=re.IGNORECASE)
-    return re.sub(r"(?<=\d),(?=\d{1,2}\b)", ".", text)
+    return tidy(re.sub(r"(?<=\d),(?=\d{1,2}\b)", ".", text))
 
 
 def sentences(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from bisect import bisect
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 MIB = 1024**2
+FILE_PAGES_MIB = 16  # of RSS, and shared with others: no ceiling counts them
 LEAKER = "leaker"
 FLAT = "plateaued"
 
@@ -38,7 +40,8 @@ class Run:
             return (low + share * (high - low)) / MIB
         time, rss = self.samples[0] if place == 0 else self.samples[-1]
         size = rss / MIB + (at - time) / 60 * self.rate_mib_per_min
-        return None if self.ceiling_bytes and size > self.ceiling_bytes / MIB * 1.02 else size
+        most = self.ceiling_bytes / MIB + FILE_PAGES_MIB if self.ceiling_bytes else math.inf
+        return size if size <= most else None
 
 
 @dataclass(frozen=True)

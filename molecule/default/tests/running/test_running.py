@@ -217,6 +217,18 @@ def test_the_gate_lets_it_in(host: Any, playbook: Any) -> None:
     assert record["requests_per_s"] == pytest.approx(10, rel=0.05)
 
 
+def test_an_investigation_finds_the_leak_and_its_diagnosis_earns_everything(
+    playbook: Any, investigated: Any, tmp_path: Any
+) -> None:
+    records = playbook("status.yml", "-e", f"memory_leak_ground_truth_dir={tmp_path}/ground_truth")
+    found = investigated()
+    assert found.keys() == records.keys()
+    for name, record in records.items():
+        assert found[name]["verdict"] == "leaking"
+        assert f"PID {record['pid']} of `memory-leak.service`" in found[name]["diagnosis"]
+        assert found[name]["grade"]["total"] == 100, (found[name]["grade"], found[name]["diagnosis"])
+
+
 def test_sudo_user_with_a_password_is_served_too(host: Any, playbook: Any) -> None:
     name = host.backend.host
     login = "ansible_user=trainer ansible_become=true ansible_become_password=lab-trainer"

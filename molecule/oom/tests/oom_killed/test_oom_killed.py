@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -73,3 +74,21 @@ def test_every_operation_ends_right_after_it(host: Any, playbook: Any, operation
     assert playbook("status.yml", "--limit", name)[name]["outcome"] == "oom_killed"
     record = playbook(f"{operation}.yml", "--limit", name)[name]
     assert (record["outcome"], record["changed"]) == (outcome, True)
+
+
+def test_an_investigation_afterwards_explains_the_kill(
+    host: Any, playbook: Any, investigated: Any, tmp_path: Any
+) -> None:
+    name = host.backend.host
+    variables = {
+        **{"memory_leak_rate_mib_per_min": 120, "memory_leak_memory_max": "64M"},
+        **{"memory_leak_ground_truth_dir": f"{tmp_path}/ground_truth"},
+    }
+    pid = playbook("reset.yml", "-e", json.dumps(variables))[name]["pid"]
+    deadline = time.monotonic() + DEADLINE_S
+    while playbook("status.yml")[name]["outcome"] == "running" and time.monotonic() < deadline:
+        time.sleep(1)
+    found = investigated()[name]
+    assert found["verdict"] == "oom_killed"
+    assert f"PID {pid} of `memory-leak.service`" in found["diagnosis"]
+    assert found["grade"]["total"] == 100, (found["grade"], found["diagnosis"])
