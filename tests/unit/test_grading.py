@@ -105,6 +105,19 @@ def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: 
     assert (got["total"], got["deductions"]) == (100 - lost, [])
 
 
+@pytest.mark.parametrize(
+    ("sizes", "level"),
+    [
+        ("185 MiB at 10:05, 335 MiB at 10:10", "measured"),  # late in their minutes
+        ("185 MiB at 10:05:02, 335 MiB at 10:10:02", "snapshot"),
+        ("205 MiB at 10:05, 355 MiB at 10:10", "snapshot"),
+    ],
+)
+def test_a_time_without_seconds_may_be_any_of_its_minute(sizes: str, level: str) -> None:
+    got = grade.grade(f"python3 (PID 1432) grows: {sizes}.", TRUTH["web1"])
+    assert got["categories"]["memory_growth"]["level"] == level
+
+
 def test_times_of_another_time_zone_are_understood() -> None:
     text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
     assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"

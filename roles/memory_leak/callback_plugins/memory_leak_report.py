@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._results: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._times: dict[str, datetime] = {}
         self._operation = ""
         self._check_mode = False
         self._play: Any = None
@@ -139,7 +141,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         for name, (outcome, result) in self._results.items():
             # Of a host that was not asked nothing is known, and what check mode predicts has not happened.
             if "part" in result and not self._check_mode:
-                records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, now)
+                # What a host said holds for when it said so: others may have taken longer.
+                records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, self._times[name])
         try:
             from memory_leak_lab import html_report
 
@@ -180,6 +183,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         }
         kept["msg"] = "; ".join([*filter(None, [str(fields.get("msg") or "")]), *fields.get("warnings", [])])
         kept["changed"] = bool(fields.get("changed"))
+        self._times[host.name] = records.now()
         self._results[host.name] = (outcome or fields.get("outcome") or "failed", kept)
 
 

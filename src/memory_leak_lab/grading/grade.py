@@ -19,6 +19,7 @@ SCENARIO = yaml.safe_load((PROJECT / "files" / "scenario.yml").read_text())
 CATEGORIES = tuple(SCENARIO["rubric"])
 SIZE_TOLERANCE = 0.08  # of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
+CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
 LEAST_APART_S = 10.0
 HOUR_S = 3600
 NAMES = re.compile(
@@ -51,8 +52,11 @@ def measured(found: list[Measurement], truth: Truth) -> Measurement | None:
 
 
 def _time_in_series(each: Measurement, truth: Truth, offset_s: float) -> float | None:
-    for at, size in truth.rss_mib_at(each.second_of_day or 0, offset_s):
-        if abs(each.size_mib - size) <= max(SIZE_TOLERANCE * size, SIZE_TOLERANCE_MIB):
+    """Return when the leaker had the size that was measured, or None if it had not at that time, or by far another."""
+    for at, size, rate_mib_per_min in truth.rss_mib_at(each.second_of_day or 0, offset_s):
+        most = size + each.within_s / 60 * rate_mib_per_min
+        margin = max(SIZE_TOLERANCE * size, SIZE_TOLERANCE_MIB, CLOCK_TOLERANCE_S / 60 * rate_mib_per_min)
+        if size - margin <= each.size_mib <= most + margin:
             return at
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import NamedTuple
 
 UNITS_MIB = {"k": 1 / 1024, "m": 1.0, "g": 1024.0}
 SIZE = re.compile(
@@ -57,11 +58,24 @@ MOST_WORDS_OF_A_HEADING = 4  # with its number signs
 
 @dataclass(frozen=True)
 class Measurement:
-    """A size in MiB with the time that stands beside it: of the day, or since the first measurement; in seconds."""
+    """A size in MiB with the time that stands beside it: of the day, or since the first measurement; in seconds.
+
+    A time without seconds may be any of its minute: `within_s` says how much later than its beginning.
+    """
 
     size_mib: float
     second_of_day: float | None
     elapsed_s: float | None
+    within_s: float = 0
+
+
+class Time(NamedTuple):
+    """A time, and where in its sentence it stands."""
+
+    place: int
+    second_of_day: float | None
+    elapsed_s: float | None
+    within_s: float = 0
 
 
 def tidy(text: str) -> str:
@@ -130,35 +144,34 @@ def _in_sentence(part: str) -> list[Measurement]:
         sizes += [
             (match.start(), int(match[1]) / 1024) for match in BARE_KIB.finditer(part) if match.start() not in taken
         ]
-    times: list[tuple[int, float | None, float | None]] = []
+    times: list[Time] = []
     for match in CLOCK.finditer(part):
-        hour, minute, second = (match[1] or match[4], match[2] or match[5], match[3] or "0")
-        times.append((match.start(), int(hour) * 3600 + int(minute) * 60 + int(second), None))
+        hour, minute, second = (int(match[1] or match[4]), int(match[2] or match[5]), match[3])
+        within_s = 0 if second else 59
+        times.append(Time(match.start(), hour * 3600 + minute * 60 + int(second or 0), None, within_s))
     if not times:
         times = _elapsed(part)
     sizes.sort()
-    times.sort()
+    times.sort(key=lambda time: time.place)
     if not times or not sizes:
         return []
     # Either each time comes before its size, or after it: as the first two say.
-    time_first = times[0][0] < sizes[0][0]
+    time_first = times[0].place < sizes[0][0]
     found = []
     for start, size in sizes:
-        beside = [time for time in times if (time[0] < start) == time_first]
+        beside = [time for time in times if (time.place < start) == time_first]
         if beside:
-            nearest = min(beside, key=lambda time: abs(time[0] - start))
+            nearest = min(beside, key=lambda time: abs(time.place - start))
             times.remove(nearest)
-            found.append(Measurement(size, nearest[1], nearest[2]))
+            found.append(Measurement(size, nearest.second_of_day, nearest.elapsed_s, nearest.within_s))
     return found
 
 
-def _elapsed(part: str) -> list[tuple[int, float | None, float | None]]:
-    times: list[tuple[int, float | None, float | None]] = [
-        (match.start(), None, 0.0) for match in AT_THE_START.finditer(part)
-    ]
+def _elapsed(part: str) -> list[Time]:
+    times = [Time(match.start(), None, 0.0) for match in AT_THE_START.finditer(part)]
     for match in ELAPSED.finditer(part):
         number = match[1] or match[4]
         count = float(number) if number else NUMBER_WORDS[match[2].lower()]
         unit = (match[3] or match[5] or "min").lower()
-        times.append((match.start(), None, count * (1 if unit.startswith("s") else 60)))
+        times.append(Time(match.start(), None, count * (1 if unit.startswith("s") else 60)))
     return times

@@ -67,8 +67,8 @@ class Truth:
         """Return every PID that the leaker had."""
         return {run.pid for run in self.runs}
 
-    def rss_mib_at(self, second_of_day: float, offset_s: float = 0) -> list[tuple[float, float]]:
-        """Return when (Unix time) a clock, ahead of UTC by an offset, showed a time of day, and the RSS then, in MiB."""
+    def rss_mib_at(self, second_of_day: float, offset_s: float = 0) -> list[tuple[float, float, float]]:
+        """Return when (Unix time) a clock, so far ahead of UTC, showed a time of day, the RSS then (MiB), and its rate."""
         found = []
         for run in self.runs:
             first = datetime.fromtimestamp(run.began, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -76,7 +76,7 @@ class Truth:
                 at = (first + timedelta(days=days)).timestamp() + second_of_day - offset_s
                 size = run.rss_mib(at)
                 if size is not None:
-                    found.append((at, size))
+                    found.append((at, size, run.rate_mib_per_min))
         return found
 
 
