@@ -213,7 +213,7 @@ def test_the_gate_lets_it_in(host: Any, playbook: Any) -> None:
     record = playbook("status.yml", "--limit", name, "-e", "memory_leak_verify=true")[name]
     assert (record["outcome"], record["message"]) == ("leaking", "")
     low, high = record["rate_ci95_mib_per_min"]
-    assert low < record["rate_mib_per_min"] < high
+    assert low <= record["rate_mib_per_min"] <= high  # at times equal to the last digit
     assert record["requests_per_s"] == pytest.approx(10, rel=0.05)
 
 
