@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from memory_leak_lab.grading import grade, truth
 
 PROJECT = Path(__file__).resolve().parent.parent
+MOST_WAIT_S = 180
 DIAGNOSES = (
     "systemctl status --no-pager --full memory-leak.service",
     "journalctl --no-pager --lines=40",
@@ -44,6 +46,25 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
         return {record["host"]: record for record in json.loads(records_file.read_text())}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ended(playbook: Playbook) -> Callable[..., dict[str, Any]]:
+    """Return a function that waits until status no longer finds the service running on one host, and returns its record.
+
+    It takes further arguments of ansible-playbook: without any, the scenario has but one host.
+    """
+
+    def wait(*arguments: str) -> dict[str, Any]:
+        deadline = time.monotonic() + MOST_WAIT_S
+        while time.monotonic() < deadline:
+            [record] = playbook("status.yml", *arguments).values()
+            if record["outcome"] != "running":
+                return record
+            time.sleep(2)
+        pytest.fail(f"the service still runs after {MOST_WAIT_S} s: {record}")
+
+    return wait
 
 
 @pytest.fixture

@@ -180,6 +180,8 @@ def watch(earlier):
     }
     fastest = sorted((pid for pid in grown if grown[pid] >= LEAST_GROWTH_KIB), key=grown.get, reverse=True)
     samples = {pid: [] for pid in fastest[:MOST_GROWING]}
+    # Described first: it may be killed while it is watched.
+    found = {pid: described(pid) for pid in samples}
     for count in range(WATCH_S // WATCH_INTERVAL_S + 1 if samples else 0):
         if count:
             time.sleep(WATCH_INTERVAL_S)
@@ -187,7 +189,7 @@ def watch(earlier):
             process = statistics(pid)
             if process and process["start"] == now[pid]["start"]:
                 taken.append({**moment(), "rss_kib": process["rss_kib"], "cpu_s": process["cpu_s"], **memory_kib()})
-    return [{"samples": taken, **described(pid)} for pid, taken in samples.items() if taken]
+    return [{"samples": taken, **found[pid]} for pid, taken in samples.items() if taken]
 
 
 def look(earlier=None):

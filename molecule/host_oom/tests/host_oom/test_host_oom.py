@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import pytest
 
-DEADLINE_S = 180
 ANY_CEILING = ("-e", "memory_leak_memory_max=128M")  # the default does not fit into this machine
 WITHOUT_CEILING = ("-e", "memory_leak_allow_host_oom=true", "-e", "memory_leak_rate_mib_per_min=4000")
-
-
-def wait_for_the_end(playbook: Any) -> dict[str, Any]:
-    """Wait until status no longer finds the service running, and return its record."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        record: dict[str, Any] = next(iter(playbook("status.yml").values()))
-        if record["outcome"] != "running":
-            return record
-        time.sleep(2)
-    pytest.fail(f"the service still runs after {DEADLINE_S} s: {record}")
 
 
 def test_setup_gave_it_no_ceiling(host: Any, playbook: Any) -> None:
@@ -31,9 +18,9 @@ def test_setup_gave_it_no_ceiling(host: Any, playbook: Any) -> None:
     host.run_expect([0], "nohup sleep 9999 >/dev/null 2>&1 & echo $! >/run/bystander")
 
 
-def test_the_kernel_kills_the_service_and_nothing_else(host: Any, playbook: Any) -> None:
+def test_the_kernel_kills_the_service_and_nothing_else(host: Any, ended: Any) -> None:
     sshd = host.check_output("systemctl show --value --property=MainPID ssh")
-    record = wait_for_the_end(playbook)
+    record = ended()
     assert (record["outcome"], record["unit"], record["pid"]) == ("oom_killed", "memory-leak.service", None)
     log = host.check_output("dmesg")
     assert re.findall(r"Out of memory: Killed process \d+ \((\S+)\)", log) == ["python3"], log[-3000:]
@@ -45,9 +32,9 @@ def test_the_kernel_kills_the_service_and_nothing_else(host: Any, playbook: Any)
 
 
 @pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
-def test_every_operation_ends_right_after_it(playbook: Any, operation: str, outcome: str) -> None:
+def test_every_operation_ends_right_after_it(playbook: Any, ended: Any, operation: str, outcome: str) -> None:
     playbook("reset.yml", *WITHOUT_CEILING)
-    assert wait_for_the_end(playbook)["outcome"] == "oom_killed"
+    assert ended()["outcome"] == "oom_killed"
     [record] = playbook(f"{operation}.yml", *ANY_CEILING).values()
     assert (record["outcome"], record["changed"]) == (outcome, True)
 

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
 
-DEADLINE_S = 120
-
 
 @pytest.fixture(scope="module", autouse=True)
-def killed(playbook: Any) -> dict[str, Any]:
+def killed(ended: Any) -> dict[str, Any]:
     """Wait until status no longer finds the service running, and return its record."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        record: dict[str, Any] = next(iter(playbook("status.yml").values()))
-        if record["outcome"] != "running":
-            return record
-        time.sleep(2)
-    pytest.fail(f"the service still runs after {DEADLINE_S} s: {record}")
+    record: dict[str, Any] = ended()
+    return record
 
 
 def test_status_says_oom_killed(killed: dict[str, Any]) -> None:
@@ -64,20 +56,19 @@ def test_cleanup_and_a_new_setup_work_straight_after(host: Any, playbook: Any) -
 
 
 @pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
-def test_every_operation_ends_right_after_it(host: Any, playbook: Any, operation: str, outcome: str) -> None:
+def test_every_operation_ends_right_after_it(
+    host: Any, playbook: Any, ended: Any, operation: str, outcome: str
+) -> None:
     name = host.backend.host
     soon = ("--limit", name, "-e", "memory_leak_rate_mib_per_min=3000", "-e", "memory_leak_memory_max=64M")
     playbook("reset.yml", *soon)
-    deadline = time.monotonic() + DEADLINE_S
-    while playbook("status.yml", "--limit", name)[name]["outcome"] == "running" and time.monotonic() < deadline:
-        time.sleep(1)
-    assert playbook("status.yml", "--limit", name)[name]["outcome"] == "oom_killed"
+    assert ended()["outcome"] == "oom_killed"
     record = playbook(f"{operation}.yml", "--limit", name)[name]
     assert (record["outcome"], record["changed"]) == (outcome, True)
 
 
 def test_an_investigation_afterwards_explains_the_kill(
-    host: Any, playbook: Any, investigated: Any, tmp_path: Any
+    host: Any, playbook: Any, ended: Any, investigated: Any, tmp_path: Any
 ) -> None:
     name = host.backend.host
     variables = {
@@ -85,9 +76,7 @@ def test_an_investigation_afterwards_explains_the_kill(
         **{"memory_leak_ground_truth_dir": f"{tmp_path}/ground_truth"},
     }
     pid = playbook("reset.yml", "-e", json.dumps(variables))[name]["pid"]
-    deadline = time.monotonic() + DEADLINE_S
-    while playbook("status.yml")[name]["outcome"] == "running" and time.monotonic() < deadline:
-        time.sleep(1)
+    assert ended()["outcome"] == "oom_killed"
     found = investigated()[name]
     assert found["verdict"] == "oom_killed"
     assert f"PID {pid} of `memory-leak.service`" in found["diagnosis"]
