@@ -48,6 +48,15 @@ def test_a_host_is_cleaned_up_without_touching_the_others(fleet: Fleet, play: An
         assert (after[name]["outcome"], after[name]["pid"]) == ("running", before[name]["pid"])
 
 
+def test_what_check_mode_predicts_is_no_ground_truth(fleet: Fleet, play: Any, tmp_path: Path) -> None:
+    play("cleanup")
+    answers = ("-e", f"memory_leak_ground_truth_dir={tmp_path}/truth")
+    assert play("setup", "--check", *answers)[fleet.hosts[0].name]["outcome"] == "running"
+    assert not (tmp_path / "truth").exists()
+    play("setup", *answers)
+    assert len(list((tmp_path / "truth").iterdir())) == COUNT
+
+
 def test_setup_warns_where_no_ceiling_is_in_force(fleet: Fleet, play: Any) -> None:
     play("cleanup")
     record = play("setup")[fleet.hosts[0].name]

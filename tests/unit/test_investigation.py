@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from interpreters import PYTHONS, VERSIONS
 from memory_leak_lab.grading import grade, truth
 from memory_leak_lab.investigation import analysis, bundle, source
 
@@ -124,6 +125,14 @@ def test_the_reference_diagnosis_of_a_kill_earns_everything(tmp_path: Path) -> N
     assert "30.0 MiB per minute on average" in text
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_python_of_a_host_can_look(version: str) -> None:
+    python = PYTHONS[version]
+    first = take_look("look()", python)
+    assert first["memory_kib"]["MemTotal"] > first["memory_kib"]["MemAvailable"] > 0
+    assert {"growing", "oom_kills"} <= take_look("look({})", python).keys()
+
+
 def test_a_look_finds_what_grows_by_its_growth_alone() -> None:
     grower = subprocess.Popen([sys.executable, "-c", GROWING])
     try:
@@ -141,9 +150,9 @@ def test_a_look_finds_what_grows_by_its_growth_alone() -> None:
     assert "Mem:" in first["free"] and str(grower.pid) in second["ps"]
 
 
-def take_look(call: str) -> dict[str, Any]:
+def take_look(call: str, python: str = sys.executable) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-"],
+        [python, "-I", "-S", "-"],
         input=f"{LOOK.read_text()}\n{call}\n",
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from interpreters import PYTHONS, VERSIONS
 from memory_leak_lab.role import growth
 
 WORKLOAD = Path(__file__).resolve().parents[2] / "files" / "workload.py"
@@ -25,25 +25,6 @@ LINE = re.compile(
 )
 
 
-def interpreters() -> dict[str, str]:
-    """Return the Pythons from 3.9 to 3.13 on this computer by version: those on PATH, and those that pyenv has."""
-    candidates = [found for minor in range(9, 14) if (found := shutil.which(f"python3.{minor}"))]
-    if shutil.which("pyenv"):
-        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
-        candidates += [str(found) for found in sorted(Path(root).glob("versions/3.*/bin/python3"))]
-    candidates.append(shutil.which("python3") or "")
-    by_version: dict[str, str] = {}
-    for candidate in filter(None, candidates):
-        script = "import sys; print('%d.%d' % sys.version_info[:2])"
-        asked = subprocess.run([candidate, "-c", script], capture_output=True, text=True, check=False)
-        version = asked.stdout.strip()
-        if asked.returncode == 0 and version in ("3.9", "3.10", "3.11", "3.12", "3.13"):
-            by_version.setdefault(version, candidate)
-    return by_version
-
-
-PYTHONS = interpreters()
-VERSIONS = sorted(PYTHONS, key=lambda version: int(version.partition(".")[2]))
 each_python = pytest.mark.parametrize("version", VERSIONS)
 
 
