@@ -37,6 +37,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
     answer: Answer
     asked: list[dict[str, Any]]
+    waited_for: list[bool]  # one for each answer that dripped to its end
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -64,7 +65,7 @@ class Endpoint(BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Endpoint]]:
     """Return the class of a running endpoint: set its `answer`."""
-    handler = type("Handler", (Endpoint,), {"asked": []})
+    handler = type("Handler", (Endpoint,), {"asked": [], "waited_for": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -107,7 +108,8 @@ def drip(handler: Endpoint, _number: int) -> None:
     handler.end_headers()
     for _ in range(100):
         handler.wfile.write(b" ")
-        time.sleep(0.1)
+        time.sleep(0.05)
+    handler.waited_for.append(True)
 
 
 def hang(_handler: Endpoint, _number: int) -> None:
@@ -156,6 +158,7 @@ def test_a_judge_that_fails_withholds_the_total(endpoint: type[Endpoint], answer
         assert (got["categories"][name]["level"], got["categories"][name]["points"]) == ("ungraded", None)
         assert "no majority of 3 votes" in got["categories"][name]["evidence"]
     assert [got["categories"][name]["points"] for name in ("memory_growth", "process")] == [25, 25]
+    assert not endpoint.waited_for
 
 
 def test_a_judge_that_is_down_withholds_the_total(endpoint: type[Endpoint], monkeypatch: pytest.MonkeyPatch) -> None:
