@@ -37,7 +37,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
     answer: Answer
     asked: list[dict[str, Any]]
-    waited_for: list[bool]  # one for each answer that dripped to its end
+    waited_for: list[bool]  # one for each answer that dripped as long as it liked
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -106,7 +106,7 @@ def drip(handler: Endpoint, _number: int) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "100")
     handler.end_headers()
-    for _ in range(100):
+    for _ in range(80):
         handler.wfile.write(b" ")
         time.sleep(0.05)
     handler.waited_for.append(True)
