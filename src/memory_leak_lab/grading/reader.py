@@ -91,6 +91,9 @@ ADVICE = re.compile(
     rf"|(?:^|[:;.,|\-]\s*|\band\s+|\bor\s+|\bthen\s+|\bmeanwhile\s+|^\s*[-*]\s*|^\s*\d+[.)]\s*)(?:please\s+)?(?:{VERBS})\b",
     re.I,
 )
+PASSIVE = re.compile(
+    r"\b(?:should|must|needs? to|could|has to) be\b|\b(?:solves it|would (?:help|do)|is needed)\b", re.I
+)
 SPECIFIC = re.compile(
     rf"\bevict\w*|\blru\b|\b\w+Max\w*\b|\b{LIMIT}|\bexpir\w+|\bprun\w+|\bpurg\w+|\bdrop\w*\b|\bremove\b|\bdelet\w+|\bpop\b|\bstrike\b"
     r"|\btrim\w*|\bexpunge\b|\bthrow\w* (?:out|away)\b|\bforgets?\b|\brestart(?:s|ed|ing)?\b|\bbounce\b|\brecycle\b"
@@ -205,7 +208,8 @@ def mitigation(parts: list[str]) -> tuple[str, str]:
             advice = ADVICE.search(part)
             if not advice:
                 continue
-            said = part[max(0, advice.start()) :]
+            # 'An upper limit should be set' says what before it advises.
+            said = part if PASSIVE.search(part) else part[advice.start() :]
             # 'There is no bound on it. Introduce one.'
             if IT.search(said) and (explains(part) or (number and explains(claimed[number - 1]))):
                 return "specific", part
