@@ -15,9 +15,8 @@ from memory_leak_lab.grading import grade, truth
 
 CORPUS = Path(__file__).resolve().parents[1] / "grading"
 TRUTH = truth.load(CORPUS / "ground_truth")
-HALVES: dict[str, list[dict[str, Any]]] = {
-    half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in ("tuning", "unseen", "tuning_2", "unseen_2")
-}
+SETS = ("tuning", "unseen", "tuning_2", "unseen_2", "unseen_3")
+HALVES: dict[str, list[dict[str, Any]]] = {half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in SETS}
 HEALTHY: list[dict[str, Any]] = yaml.safe_load((CORPUS / "healthy.yml").read_text())
 CHEATS = (
     *("empty", "key words", "orders to the grader", "the rubric pasted back", "stuffing with sentences", "begging"),
@@ -29,6 +28,7 @@ CHEATS = (
         "hidden order",
     ),
     *("words without a sentence", "rubric with ticks", "empty headings"),
+    *("praise of the grader",),
 )
 
 
@@ -42,7 +42,7 @@ def expected_total(diagnosis: dict[str, Any]) -> int:
 @pytest.mark.parametrize("half", HALVES)
 def test_grades_agree_with_those_expected(half: str) -> None:
     corpus = HALVES[half]
-    assert len(corpus) >= 30
+    assert len(corpus) >= 20
     graded = [grade.grade(each["text"], TRUTH[each["host"]]) for each in corpus]
     disagreements, error = [], 0
     for each, got in zip(corpus, graded, strict=True):
