@@ -170,3 +170,34 @@ def test_a_judge_that_is_down_withholds_totals_and_says_so(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "root_cause is ungraded: no majority of 3 votes" in done.stderr
     assert [record["total"] for record in records] == [None]
+
+
+def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        "ansible-playbook",
+        "playbooks/grade.yml",
+        "-e",
+        f"memory_leak_ground_truth_dir={GROUND_TRUTH}",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def test_the_playbook_grades(tmp_path: Path) -> None:
+    (tmp_path / "web1.md").write_text(f"{WEB1} {CAUSE}")
+    done = playbook("-e", f"memory_leak_diagnoses_dir={tmp_path}", "-e", f"memory_leak_report_dir={tmp_path}/reports")
+    assert done.returncode == 0, done.stdout
+    assert "25 measured" in done.stdout
+    assert json.loads((tmp_path / "reports" / "grades.json").read_text())["diagnoses"][0]["total"] == 100
+    assert "web1.md" in (tmp_path / "reports" / "grades.html").read_text()
+
+
+def test_the_playbook_fails_with_what_could_not_be_graded_or_is_no_variable(tmp_path: Path) -> None:
+    places = ("-e", f"memory_leak_diagnoses_dir={tmp_path}", "-e", f"memory_leak_report_dir={tmp_path}/reports")
+    (tmp_path / "web9.md").write_text(WEB1)
+    done = playbook(*places)
+    assert done.returncode != 0
+    assert "the ground truth knows no host of that name" in done.stdout + done.stderr
+    mistyped = playbook(*places, "-e", "memory_leak_jugde=true")
+    assert mistyped.returncode != 0
+    assert "memory_leak_jugde: there is no such variable" in mistyped.stdout + mistyped.stderr

@@ -167,7 +167,7 @@ def test_a_name_that_is_no_variable_is_an_error(name: str) -> None:
 
 
 # Any text will do for these; a path on the controller is the user's own.
-FREE = {"memory_leak_seed", "memory_leak_report_dir", "memory_leak_ground_truth_dir"}
+FREE = {"memory_leak_seed", "memory_leak_report_dir", "memory_leak_ground_truth_dir", "memory_leak_diagnoses_dir"}
 
 
 def test_hostile_values_touch_nothing_on_their_way_through_ansible(tmp_path: Path) -> None:

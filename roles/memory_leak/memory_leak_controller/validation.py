@@ -83,9 +83,9 @@ def validate(
 
     Returns the definition, the settings that stay on the controller, and a list of messages, each naming the variable, its
     value and what is allowed. Definition and settings are complete only if there are none.
-    The settings: `verify` (bool), `observe_s` (how long to watch the workload, in seconds; 0: not at all), `report_dir` and
-    `ground_truth_dir` (paths, relative ones to the project's root); and for realism.py `blind`, `seed`, `part` (empty: by the
-    percentages), `rate_variation_percent`, `control_percent`, `decoy_percent` and `start_delay_max_s`.
+    The settings: `verify` (bool), `observe_s` (how long to watch the workload, in seconds; 0: not at all), `report_dir`,
+    `ground_truth_dir` and `diagnoses_dir` (paths, relative ones to the project's root); and for realism.py `blind`, `seed`,
+    `part` (empty: by the percentages), `rate_variation_percent`, `control_percent`, `decoy_percent` and `start_delay_max_s`.
     """
     checked = ArgumentSpecValidator({name: _types(option) for name, option in spec.items()}).validate(values)
     if checked.error_messages:
@@ -115,7 +115,7 @@ def validate(
     for name, most in (("rate_variation_percent", 50), ("control_percent", 100), ("decoy_percent", 100)):
         check(name, name, _percentage(most), settings)
     check("start_delay_max_s", "start_delay_max", _start_delay_max, settings)
-    for name in ("report_dir", "ground_truth_dir"):
+    for name in ("report_dir", "ground_truth_dir", "diagnoses_dir"):
         check(name, name, _report_path, settings)
     check("observe_s", "observe_seconds", _observe_verified if value["verify"] else _observe, settings)
     return result, settings, errors or [*_clashes(result), *_too_many(settings)]
