@@ -300,10 +300,49 @@ def test_build_changes_with_the_source() -> None:
     assert units.build(DEFINITION, b"other") != units.build(DEFINITION, b"source")
 
 
-def test_a_unit_on_its_way_down_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = [{"u": {"ActiveState": state}} for state in ("deactivating", "deactivating", "failed")]
+DEAD = subprocess.Popen(["/bin/true"])
+DEAD.wait()
+OUR_UNIT = "memory-leak.service"
+
+
+def says(active_state: str, pid: int = 0, **more: str) -> dict[str, dict[str, str]]:
+    """Return what systemd says of our unit."""
+    return {OUR_UNIT: {"ActiveState": active_state, "MainPID": str(pid), "Result": "success", **more}}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [says("deactivating"), says("deactivating")],
+        [says("active", DEAD.pid)],
+        [says("active", DEAD.pid), says("deactivating")],
+    ],
+    ids=["on its way down", "killed, and systemd has not noticed", "noticed in between"],
+)
+def test_a_unit_that_is_about_to_end_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, before: list[dict[str, dict[str, str]]]
+) -> None:
+    shown = [*before, says("failed")]
     monkeypatch.setattr(units, "show", lambda _names: shown.pop(0))
-    assert units.show_settled(["u"]) == {"u": {"ActiveState": "failed"}}
+    assert units.show_settled([OUR_UNIT]) == says("failed")
+    assert not shown
+
+
+def test_a_service_that_is_killed_while_we_look_is_no_stopped_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    dying = subprocess.Popen(["/bin/sleep", "9"])
+
+    def show(_names: list[str]) -> dict[str, dict[str, str]]:
+        if dying.poll() is None:
+            return says("active", dying.pid)
+        return says("failed", Result="oom-kill")
+
+    monkeypatch.setattr(units, "show", show)
+    monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
+    host = observation.Host(DEFINITION, [], b"")
+    assert host.is_running()
+    dying.kill()
+    dying.wait()
+    assert observation.describe(host)["outcome"] == "oom_killed"
 
 
 class FakeHost:

@@ -59,6 +59,11 @@ class Host:
             self._states = units.show_settled(list(self.units)) if self.units else {}
         return self._states
 
+    def ask_again(self) -> None:
+        """Forget what systemd said, since a process that it named has ended."""
+        self._states = None
+        self.started_by_hand = [pid for pid in self.started_by_hand if processes.measure(pid)]
+
     def foreign_unit(self) -> str | None:
         """Return why the wanted unit name is not ours to use, or None. It may be, although a unit of ours has it now."""
         name = self.wanted["unit"]
@@ -118,6 +123,7 @@ def describe(host: Host) -> Record:
                 "command": processes.command_text(pid),
                 "promised_mib_per_min": rate_mib_per_min,
             }
+        host.ask_again()
     for name in host.units:
         if host.states[name]["ActiveState"] == "failed":
             outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")

@@ -6,7 +6,7 @@ import os
 import time
 import zlib
 
-from host_program import paths
+from host_program import paths, processes
 from host_program.commands import run
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -96,14 +96,20 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
 def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
     """Return systemd's properties of units as soon as none of them is on its way up or down, at the latest after a stop's time.
 
-    A service that was just killed is still 'deactivating' while its PID file is removed; only then its result counts.
+    A service that was just killed is still 'active' until systemd has noticed, and then 'deactivating' while its PID file is
+    removed; only then its result counts.
     """
     deadline = time.monotonic() + STOP_TIMEOUT_S + 5
     states = show(names)
-    while any(state["ActiveState"].endswith("activating") for state in states.values()) and time.monotonic() < deadline:
+    while not all(map(_is_settled, states.values())) and time.monotonic() < deadline:
         time.sleep(0.1)
         states = show(names)
     return states
+
+
+def _is_settled(state: dict[str, str]) -> bool:
+    pid = int(state["MainPID"])
+    return not state["ActiveState"].endswith("activating") and (not pid or processes.measure(pid) is not None)
 
 
 def workload_path(definition: Definition) -> str:
