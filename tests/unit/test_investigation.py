@@ -88,6 +88,14 @@ def test_what_is_large_but_flat_is_named(tmp_path: Path) -> None:
     assert "No leak here" in text and "400.0 MiB, but +0.0 MiB" in text
 
 
+def test_slow_growth_is_called_too_slow_to_tell(tmp_path: Path) -> None:
+    bundle.write("web1", *looks((40, 40.5), 0), tmp_path)
+    bundle.write("web2", *looks((40, 70), 0), tmp_path)
+    slow, settled = ((tmp_path / "diagnoses" / f"{host}.reference.md").read_text() for host in ("web1", "web2"))
+    assert "too slow to tell" in slow
+    assert "too slow" not in settled and "not in a straight line" in settled
+
+
 def answer(samples: list[list[float]], directory: Path) -> truth.Truth:
     """Return the truth of a host whose service, PID 700, began at noon with 10 MiB."""
     line = {

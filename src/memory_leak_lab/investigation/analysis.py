@@ -15,6 +15,8 @@ LEAST_RATE_MIB_PER_MIN = 0.1
 LEAST_R_SQUARED = 0.98
 # Of the rate over all, the rate at the end: what has settled meanwhile is less, and no leak.
 LEAST_SHARE_AT_THE_END = 0.5
+# An allocator asks for as much at a time: what grows by less while it is watched can't be told from what has settled.
+STEP_MIB = 1.0
 LARGE_MIB = 50  # what is worth a word though it does not grow
 Look = dict[str, Any]
 
@@ -40,6 +42,12 @@ class Process:
             and self.r_squared >= LEAST_R_SQUARED
             and self.rate_at_the_end_mib_per_min >= LEAST_SHARE_AT_THE_END * self.rate_mib_per_min
         )
+
+    @property
+    def is_slow(self) -> bool:
+        """Tell whether it grows, but too slowly to tell whether it goes on."""
+        watched_s = self.samples[-1][0] - self.samples[2][0]
+        return not self.leaks and LEAST_RATE_MIB_PER_MIN <= self.rate_mib_per_min < STEP_MIB / watched_s * 60
 
 
 @dataclass(frozen=True)
