@@ -153,6 +153,14 @@ def test_a_fix_on_the_host_is_durable_only_if_it_serves_and_stays_flat(
     assert loaded.pids == {7} | ({8} if last[2] == 8 and last[1] != "plateaued" else set())
 
 
+@pytest.mark.parametrize(
+    ("second", "size_mib"), [(-2, None), (0, 10), (4, 10), (8, 17), (10, 21), (60, 121), (519, 1039), (521, None)]
+)
+def test_the_series_is_extrapolated_from_the_start_to_the_ceiling(second: float, size_mib: float | None) -> None:
+    run = truth.Run(7, "python3", 1000.0, 120, 2**30, ((1010.0, 21 * 2**20),))
+    assert run.rss_mib(1000 + second) == (None if size_mib is None else pytest.approx(size_mib))
+
+
 def test_a_judge_that_is_not_named_is_said_before_anything_is_graded(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"web1.md": WEB1}, "--judge")
     assert done.returncode == 1

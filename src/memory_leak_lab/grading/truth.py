@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 MIB = 1024**2
+PYTHON_MIB = 10
 FILE_PAGES_MIB = 16  # of RSS, and shared with others: no ceiling counts them
 LEAKER = "leaker"
 FLAT = "plateaued"
@@ -40,6 +41,8 @@ class Run:
             return (low + share * (high - low)) / MIB
         time, rss = self.samples[0] if place == 0 else self.samples[-1]
         size = rss / MIB + (at - time) / 60 * self.rate_mib_per_min
+        if place == 0:  # it takes a moment to start, and then it has what a Python takes
+            size = max(size, min(rss / MIB, PYTHON_MIB))
         most = self.ceiling_bytes / MIB + FILE_PAGES_MIB if self.ceiling_bytes else math.inf
         return size if size <= most else None
 
