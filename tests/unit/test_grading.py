@@ -118,6 +118,12 @@ def test_a_time_without_seconds_may_be_any_of_its_minute(sizes: str, level: str)
     assert got["categories"]["memory_growth"]["level"] == level
 
 
+def test_measurements_strewn_about_are_no_measurements() -> None:
+    strewn = ", ".join(f"{(number * 389) % 1000} MiB at 10:{number:02}" for number in range(1, 31))
+    got = grade.grade(f"python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10, {strewn}.", TRUTH["web1"])
+    assert got["categories"]["memory_growth"]["level"] == "snapshot"
+
+
 def test_times_of_another_time_zone_are_understood() -> None:
     text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
     assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"

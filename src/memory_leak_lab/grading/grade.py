@@ -21,6 +21,7 @@ SIZE_TOLERANCE = 0.08  # of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
 CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
 LEAST_APART_S = 10.0
+LEAST_SHARE_NEAR = 1 / 3  # of all measurements with a time of day: others may be of the host's memory
 HOUR_S = 3600
 NAMES = re.compile(
     r"\bpython3?\b|\bworkload\.py\b|\bmemory-leak(?:\.service)?\b|\bsession[- ]cache service\b|\binterpreter\b", re.I
@@ -36,13 +37,14 @@ Finding = tuple[str, str]  # the level, and the sentence that it rests on
 def measured(found: list[Measurement], truth: Truth) -> Measurement | None:
     """Return the last of two or more measurements, with time between them, that lie near the recorded series.
 
-    Their clock's time zone does not matter. None if there are no such measurements.
+    Their clock's time zone does not matter. None if there are no such measurements, or so many others that these may be
+    near by chance.
     """
     clocks = [each for each in found if each.second_of_day is not None]
     for offset_h in sorted(range(-12, 15), key=abs):
         near = [(at, each) for each in clocks if (at := _time_in_series(each, truth, offset_h * HOUR_S)) is not None]
         near.sort(key=lambda pair: pair[0])
-        if len(near) > 1 and near[-1][0] - near[0][0] >= LEAST_APART_S:
+        if len(near) >= max(2, LEAST_SHARE_NEAR * len(clocks)) and near[-1][0] - near[0][0] >= LEAST_APART_S:
             return near[-1][1]
     relative = [each for each in found if each.elapsed_s is not None]
     for one, other in itertools.combinations(relative, 2):
