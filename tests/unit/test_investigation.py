@@ -158,15 +158,23 @@ def test_a_look_finds_what_grows_by_its_growth_alone() -> None:
     assert "Mem:" in first["free"] and "RSS" in second["ps"]
 
 
+def test_a_process_that_ends_while_it_is_looked_at_does_no_harm() -> None:
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    call = f"print(json.dumps([statistics({ended.pid}), described({ended.pid})]))"
+    statistics, described = json.loads(run_look(call))
+    assert statistics is None
+    assert (described["command"], described["unit"]) == ([], "")
+
+
+def run_look(call: str, python: str = sys.executable) -> str:
+    text = f"{LOOK.read_text()}\n{call}\n"
+    done = subprocess.run([python, "-I", "-S", "-"], input=text, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def take_look(call: str, python: str = sys.executable) -> dict[str, Any]:
-    done = subprocess.run(
-        [python, "-I", "-S", "-"],
-        input=f"{LOOK.read_text()}\n{call}\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(run_look(call, python))
     return found
 
 

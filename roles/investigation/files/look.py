@@ -7,6 +7,7 @@ service: with an earlier look it watches for a while what has grown since, and d
 import json
 import os
 import re
+import stat
 import subprocess
 import time
 
@@ -39,15 +40,14 @@ def output(*command):
 def text_of(path, most_bytes, from_end=False):
     """Return the beginning or the end of a regular file, or None. Not blocking: it may be a pipe."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            information = os.fstat(file.fileno())
+            if not stat.S_ISREG(information.st_mode):
+                return None
+            file.seek(max(0, information.st_size - most_bytes) if from_end else 0)
+            return file.read(most_bytes).decode(errors="replace")
+    except OSError:  # not there, or of a process that ends while it is read
         return None
-    with open(descriptor, "rb") as file:
-        information = os.fstat(descriptor)
-        if information.st_mode & 0o170000 != 0o100000:
-            return None
-        file.seek(max(0, information.st_size - most_bytes) if from_end else 0)
-        return file.read(most_bytes).decode(errors="replace")
 
 
 def statistics(pid):
@@ -156,7 +156,7 @@ def described(pid):
     except OSError:
         directory = ""
     status = text_of(f"/proc/{pid}/status", 65536) or ""
-    unit = unit_in((text_of(f"/proc/{pid}/cgroup", 4096) or "").splitlines()[-1:][0] if status else "")
+    unit = unit_in((text_of(f"/proc/{pid}/cgroup", 4096) or "").strip().rpartition("\n")[2])
     log = text_of(f"/proc/{pid}/fd/1", LAST_LOG_BYTES, from_end=True)
     return {
         "pid": int(pid),
