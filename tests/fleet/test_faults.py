@@ -88,7 +88,13 @@ OLD_SYSTEMD = """cat >/usr/local/sbin/systemctl <<'END'
 #!/bin/sh
 [ "$1" = --version ] && echo 'systemd 245 (245.4-4ubuntu3)' || exec /usr/bin/systemctl "$@"
 END
-chmod +x /usr/local/sbin/systemctl"""
+cat >/usr/local/sbin/systemd-run <<'END'
+#!/bin/sh
+echo 'Unknown assignment: ProtectProc=invisible' >&2
+exit 1
+END
+chmod +x /usr/local/sbin/systemctl /usr/local/sbin/systemd-run"""
+NEW_SYSTEMD = "rm /usr/local/sbin/systemctl /usr/local/sbin/systemd-run"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ chmod +x /usr/local/sbin/systemctl"""
             {},
             ["does not run systemd"],
         ),
-        (OLD_SYSTEMD, "rm /usr/local/sbin/systemctl", {}, ["systemd 245", "247"]),
+        (OLD_SYSTEMD, NEW_SYSTEMD, {}, ["systemd 245", "247"]),
         (
             "useradd plain",
             "userdel --force plain",
@@ -161,6 +167,17 @@ def test_a_host_that_can_not_says_why_and_keeps_nothing(
     finally:
         again = fleet.run(BROKEN, mended)
     assert again.returncode == 0, again.stderr
+    run(fleet, BROKEN, "setup")
+
+
+def test_check_mode_predicts_that_systemd_is_too_old(fleet: Fleet, play: Any) -> None:
+    play("cleanup")
+    fleet.run(BROKEN, OLD_SYSTEMD)
+    try:
+        record = play("setup", "--check", fails=True)[fleet.hosts[BROKEN].name]
+    finally:
+        fleet.run(BROKEN, NEW_SYSTEMD)
+    assert (record["outcome"], "systemd 245" in record["message"]) == ("failed", True)
     run(fleet, BROKEN, "setup")
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from host_program import commands, lock, observation, paths, plan, processes, units
-from memory_leak_controller import payload
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "memory_leak"
 DEFINITION = {
@@ -378,39 +377,6 @@ class FakeHost:
 )
 def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -> None:
     assert observation.describe(FakeHost(**state))["outcome"] == outcome  # type: ignore[arg-type]
-
-
-def test_program_runs_from_stdin_and_answers_with_one_result() -> None:
-    request = {
-        "operation": "status",
-        "check": False,
-        "definition": DEFINITION,
-        "source": "",
-        "observe_s": 0,
-        "places": [],
-    }
-    command = [sys.executable, "-I", "-S", "-"]
-    done = subprocess.run(
-        command, input=payload.program(payload.library(ROLE), request), capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    result = payload.result("motd\n" + done.stdout.decode())
-    assert result
-    if not os.path.isdir("/run/systemd/system") or os.geteuid() != 0:  # noqa: PTH112
-        assert (result["outcome"], result["failed"]) == ("failed", True)
-        assert "root" in result["message"] or "systemd" in result["message"]
-
-
-def test_too_old_a_python_says_so_in_one_line() -> None:
-    program = payload.program(payload.library(ROLE), {}).decode()
-    old = "import sys; sys.version_info = (3, 6, 9); exec(sys.stdin.read())"
-    done = subprocess.run([sys.executable, "-c", old], input=program, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "this is Python 3.6, and 3.9 or newer is needed\n")
-
-
-def test_no_result_is_none() -> None:
-    assert payload.result("python3: not found\n") is None
-    assert payload.result(payload.RESULT_MARK + "{'outcome': 'runn") is None
 
 
 def test_a_command_returns_its_status_and_all_it_prints() -> None:

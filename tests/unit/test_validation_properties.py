@@ -127,9 +127,9 @@ def check_definition(definition: dict[str, Any]) -> None:
         )
     assert units.parse(definition["unit"], unit_file(definition)) == {**definition, "build": "0"}
     request = {"operation": "setup", "check": False, "definition": definition, "source": ""}
-    last_line = payload.program("", request).decode().splitlines()[-1]
+    call = next(line for line in payload.program("", request).decode().splitlines() if line.startswith("print("))
     sent: list[Any] = []
-    exec(last_line, {"package": _Package(sent)})  # noqa: S102 # the very text that a host's Python gets
+    exec(call, {"package": _Package(sent)})  # noqa: S102 # the very text that a host's Python gets
     assert sent == [request]
 
 

@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
         return result
 
     def _ask_host(self, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        answer = payload.ask(self, payload.program(LIBRARY, request), task_vars)
+        answer = payload.ask(self, payload.program(LIBRARY, request), task_vars, request["observe_s"])
         if isinstance(answer, str):
             return _failed(answer)
         result = payload.result(answer["stdout"])

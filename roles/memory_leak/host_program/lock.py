@@ -8,7 +8,7 @@ import time
 
 # In a directory where only root can make or open it: nobody else can hold us up.
 PATH = "/run/session-cache.lock"
-TIMEOUT_S = 100  # less than the tasks' own time-out, so that the host still says why
+TIMEOUT_S = 100  # less than the controller waits for an answer, so that the host still says why
 
 
 def acquire() -> int:

@@ -40,9 +40,6 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
         broken = broken_contract(wanted, memory(), sum(measured["rss_bytes"] for measured in held if measured))
         if broken:
             raise Refused(f"{broken}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
-    version = units.systemd_version()
-    if version < units.OLDEST_SYSTEMD:
-        raise Failed(f"this host runs systemd {version}, and {units.OLDEST_SYSTEMD} or newer is needed")
     if not os.access(wanted["workload_python"], os.X_OK):
         raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
     if wanted["user"]:

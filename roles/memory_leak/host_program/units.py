@@ -77,11 +77,16 @@ SANDBOX = (
 )
 
 
-def systemd_version() -> int:
-    """Return the version of this host's systemd, 0 if it does not say."""
+def too_old_systemd() -> str | None:
+    """Return a message if this host's systemd is too old for units of ours, or None."""
     _status, said = run("systemctl", "--version")
     number = said.split()[1:2]  # 'systemd 252 (252.39-1~deb12u1)'
-    return int(number[0]) if number and number[0].isdigit() else 0
+    version = int(number[0]) if number and number[0].isdigit() else 0
+    return (
+        None
+        if version >= OLDEST_SYSTEMD
+        else f"this host runs systemd {version}, and {OLDEST_SYSTEMD} or newer is needed"
+    )
 
 
 def show(names: list[str]) -> dict[str, dict[str, str]]:
@@ -238,7 +243,7 @@ def start(definition: Definition, source: bytes) -> None:
         timeout_s=START_TIMEOUT_S + 10,
     )
     if status:
-        raise RuntimeError(f"systemd did not start {definition['unit']}: {said.strip()}")
+        raise RuntimeError(f"systemd did not start {definition['unit']}: {too_old_systemd() or said.strip()}")
     wait_for_first_line(definition)
 
 

@@ -7,14 +7,15 @@ paths, names, combinations, and variables that do not exist.
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 
 from . import measurement
 
@@ -60,9 +61,10 @@ SHARED_DIRECTORIES = (
 )
 
 
+@functools.cache
 def argument_spec(role: Path) -> dict[str, dict[str, Any]]:
     """Return the argument spec of the role's variables (that of its `setup` entry point), by variable."""
-    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
+    specs = yaml_load((role / "meta" / "argument_specs.yml").read_text())
     spec: dict[str, dict[str, Any]] = specs["argument_specs"]["setup"]["options"]
     return spec
 
