@@ -81,13 +81,16 @@ def memory(command: list[str], log: Path, environment: Mapping[str, str] | None 
 
 
 def _start(command: list[str], output: int, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    settings = os.environ | dict(environment or {})
+    # As for a user, Python may keep what it has compiled: compiling at each start would be measured along.
+    settings.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         cwd=PROJECT,
-        env=os.environ | dict(environment or {}),
+        env=settings,
     )
 
 

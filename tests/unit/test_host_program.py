@@ -338,10 +338,25 @@ def test_a_service_that_is_killed_while_we_look_is_no_stopped_one(monkeypatch: p
     monkeypatch.setattr(units, "show", show)
     monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
     host = observation.Host(DEFINITION, [], b"")
-    assert host.is_running()
+    assert host.running() == (OUR_UNIT, dying.pid)
     dying.kill()
     dying.wait()
     assert observation.describe(host)["outcome"] == "oom_killed"
+
+
+def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    def show(_names: list[str]) -> dict[str, dict[str, str]]:
+        raise AssertionError("systemd was asked")
+
+    monkeypatch.setattr(units, "show", show)
+    monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
+    monkeypatch.setattr(processes, "find", lambda _script: [DEAD.pid, os.getpid()])
+    monkeypatch.setattr(processes, "unit_of", lambda pid, _names: OUR_UNIT if pid == os.getpid() else None)
+    host = observation.Host(DEFINITION, [], b"")
+    assert host.running() == (OUR_UNIT, os.getpid())
+    assert host.started_by_hand == [DEAD.pid]
+    found = observation.describe(host)
+    assert (found["outcome"], found["unit"], found["pid"]) == ("running", OUR_UNIT, os.getpid())
 
 
 class FakeHost:
@@ -350,13 +365,9 @@ class FakeHost:
     def __init__(self, **state: str) -> None:
         self.units = {"memory-leak.service": DEFINITION}
         self.states = {"memory-leak.service": {"MainPID": "0", "ActiveState": "failed", **state}}
-        self.started_by_hand: list[int] = []
 
-    def running_unit(self) -> None:
+    def running(self) -> None:
         return None
-
-    def is_running(self) -> bool:
-        return False
 
     def files(self) -> list[str]:
         return []
@@ -396,6 +407,7 @@ def test_a_command_that_takes_too_long_is_killed() -> None:
 def test_a_process_is_in_its_own_cgroup_alone() -> None:
     own = Path("/proc/self/cgroup").read_text().splitlines()
     for part in {part for line in own for part in line.split(":", 2)[2].split("/")} - {""}:
-        assert processes.is_in_unit(os.getpid(), [part])
-    assert not processes.is_in_unit(os.getpid(), ["memory-leak.service"])
-    assert not processes.is_in_unit(2**22 + 1, ["memory-leak.service"])
+        assert processes.unit_of(os.getpid(), ["another.service", part]) == part
+    assert processes.unit_of(os.getpid(), ["memory-leak.service"]) is None
+    assert processes.unit_of(2**22 + 1, ["memory-leak.service"]) is None
+    assert processes.ceiling_bytes(2**22 + 1) is None

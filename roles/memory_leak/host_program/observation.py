@@ -48,8 +48,8 @@ class Host:
         self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
         self.pid_files = list(dict.fromkeys(place["pid_file"] for place in places if place["pid_file"]))
         self.outputs = [*self.pid_files, *dict.fromkeys(place["log_file"] for place in places if place["log_file"])]
-        self.pids = [pid for workload in self.workloads for pid in processes.find(workload)]
-        self.started_by_hand = [pid for pid in self.pids if not processes.is_in_unit(pid, self.units)]
+        pids = [pid for workload in self.workloads for pid in processes.find(workload)]
+        self.unit_of = {pid: processes.unit_of(pid, self.units) for pid in pids}  # None: started by hand
         self._states: dict[str, dict[str, str]] | None = None
 
     @property
@@ -62,7 +62,7 @@ class Host:
     def ask_again(self) -> None:
         """Forget what systemd said, since a process that it named has ended."""
         self._states = None
-        self.started_by_hand = [pid for pid in self.started_by_hand if processes.measure(pid)]
+        self.unit_of = {pid: unit for pid, unit in self.unit_of.items() if processes.measure(pid)}
 
     def foreign_unit(self) -> str | None:
         """Return why the wanted unit name is not ours to use, or None. It may be, although a unit of ours has it now."""
@@ -79,13 +79,21 @@ class Host:
             return f"{name} is masked on this host"
         return f"{name} exists on this host and is not ours: {state['FragmentPath'] or state['LoadState']}"
 
-    def running_unit(self) -> str | None:
-        """Return the name of the unit of ours that is alive, or None."""
-        return next((name for name in self.units if int(self.states[name]["MainPID"])), None)
+    @property
+    def started_by_hand(self) -> list[int]:
+        """Return the PIDs of the processes that run our workload in no unit of ours."""
+        return [pid for pid, unit in self.unit_of.items() if unit is None]
 
-    def is_running(self) -> bool:
-        """Tell whether the workload is alive, in a unit or started by hand."""
-        return bool(self.running_unit() or self.started_by_hand)
+    def running(self) -> tuple[str | None, int] | None:
+        """Return the unit and the PID of the workload that is alive, or None. Started by hand it has no unit.
+
+        What is in a unit's cgroup shows at once; systemd is asked where nothing is.
+        """
+        in_units = [(unit, pid) for pid, unit in self.unit_of.items() if unit]
+        known = in_units or [
+            (unit, int(state["MainPID"])) for unit, state in self.states.items() if int(state["MainPID"])
+        ]
+        return next(iter([*known, *((None, pid) for pid in self.started_by_hand)]), None)
 
     def definition(self) -> Record | None:
         """Return the definition of the unit of ours that there is, or None."""
@@ -104,12 +112,12 @@ class Host:
 
 def describe(host: Host) -> Record:
     """Return the part of the result that says what is on the host."""
-    name = host.running_unit()
-    if host.is_running():
-        pid = int(host.states[name]["MainPID"]) if name else host.started_by_hand[0]
+    running = host.running()
+    if running:
+        name, pid = running
         measured = processes.measure(pid)
         if measured:
-            ceiling_bytes = ceiling_in_force(host.states[name]) if name else None
+            ceiling_bytes = processes.ceiling_bytes(pid) if name else None
             room_bytes = memory()["MemAvailable"] if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
             rate_mib_per_min = processes.ingest_rate(pid)
             bounded = processes.option(pid, "--max-sessions")
@@ -131,12 +139,6 @@ def describe(host: Host) -> Record:
     if host.units or host.files() or host.empty_directories():
         return {**NOT_RUNNING, "outcome": "stopped", "unit": next(iter(host.units), None)}
     return {**NOT_RUNNING, "outcome": "absent"}
-
-
-def ceiling_in_force(state: dict[str, str]) -> int | None:
-    """Return the unit's ceiling, or None if it has none, or if the kernel does not account its memory: then none holds."""
-    in_force = state["MemoryMax"].isdigit() and state["MemoryCurrent"].isdigit()
-    return int(state["MemoryMax"]) if in_force else None
 
 
 def memory() -> dict[str, int]:

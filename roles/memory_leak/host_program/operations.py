@@ -84,7 +84,7 @@ def operate_once(request: Record) -> Record:
 def status(host: Host) -> Record:
     """Report what there is of ours."""
     foreign = host.foreign_unit()
-    if foreign and not host.is_running():
+    if foreign and not host.running():
         return {"outcome": "refused", "message": foreign}
     return describe(host)
 

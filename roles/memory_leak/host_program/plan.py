@@ -36,7 +36,7 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
     if obstacle:
         raise Refused(obstacle)
     if wanted["memory_max_bytes"] is not None:
-        held = [processes.measure(pid) for pid in host.pids]
+        held = [processes.measure(pid) for pid in host.unit_of]
         broken = broken_contract(wanted, memory(), sum(measured["rss_bytes"] for measured in held if measured))
         if broken:
             raise Refused(f"{broken}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
@@ -86,19 +86,14 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
     """Tell whether exactly the wanted workload runs, from an unaltered file, with its log in place."""
     wanted = host.wanted
     name = wanted["unit"]
-    if list(host.units) != [name] or host.started_by_hand or host.running_unit() != name:
+    running = host.running()
+    if list(host.units) != [name] or host.started_by_hand or not running or running[0] != name:
         return False
     return (
         host.units[name]["build"] == units.build(wanted, source)
         and paths.content(units.workload_path(wanted), len(source) + 1) == source
         and paths.is_plain_file(wanted["log_file"])
     )
-
-
-def pid_file_is_right(host: Host) -> bool:
-    """Tell whether the PID file is a plain file that holds the PID of the running unit."""
-    expected = f"{host.states[host.wanted['unit']]['MainPID']}\n".encode()
-    return paths.content(host.wanted["pid_file"], len(expected) + 1) == expected
 
 
 def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
@@ -140,12 +135,13 @@ def installation_steps(host: Host, source: bytes) -> list[Step]:
 def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
     """Return the steps to the wanted workload running, or to a `fresh` one whatever runs now."""
     if not fresh and is_as_wanted(host, source):
-        if pid_file_is_right(host):
+        _unit, pid = host.running() or (None, 0)
+        path, content = host.wanted["pid_file"], f"{pid}\n".encode()
+        if paths.content(path, len(content) + 1) == content:
             return []
-        path, pid = host.wanted["pid_file"], host.states[host.wanted["unit"]]["MainPID"]
         obstacle = paths.obstacle(units.workload_path(host.wanted), [path])
         if obstacle:
             raise Refused(obstacle)
-        return [(f"write {path}", paths.create, (path, f"{pid}\n".encode()))]
+        return [(f"write {path}", paths.create, (path, content))]
     refuse_or_fail(host, source)
     return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)

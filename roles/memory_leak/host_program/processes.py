@@ -85,14 +85,29 @@ def find(script: str) -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and runs_script(int(name), script))
 
 
-def is_in_unit(pid: int, names: Iterable[str]) -> bool:
-    """Tell whether a process is in the cgroup of one of these units."""
+def cgroups(pid: int) -> list[str]:
+    """Return the paths of a process's cgroups, that of the unified hierarchy (version 2) last; none if it has ended."""
     try:
         with open(f"/proc/{pid}/cgroup") as file:
-            parts = set(file.read().replace("\n", "/").split("/"))
-    except OSError:  # it has ended
-        return False
-    return not parts.isdisjoint(names)
+            return [line.rstrip("\n").split(":", 2)[2] for line in file]
+    except OSError:
+        return []
+
+
+def unit_of(pid: int, names: Iterable[str]) -> str | None:
+    """Return in the cgroup of which of these units a process is, or None."""
+    parts = {part for path in cgroups(pid) for part in path.split("/")}
+    return next((name for name in names if name in parts), None)
+
+
+def ceiling_bytes(pid: int) -> int | None:
+    """Return the ceiling on the memory of a process's cgroup, or None if the kernel enforces none there."""
+    try:
+        with open(f"/sys/fs/cgroup{cgroups(pid)[-1]}/memory.max") as file:
+            ceiling = file.read().strip()
+    except (OSError, IndexError):
+        return None
+    return int(ceiling) if ceiling.isdigit() else None
 
 
 def measure(pid: int) -> Measured | None:

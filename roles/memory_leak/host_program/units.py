@@ -39,7 +39,7 @@ OLDEST_SYSTEMD = 247  # older ones don't know all of SANDBOX
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
 FIRST_LINE_TIMEOUT_S = 20
-SHOWN = "Id,LoadState,ActiveState,Result,MainPID,FragmentPath,FreezerState,MemoryMax,MemoryCurrent,ExecMainStatus"
+SHOWN = "Id,LoadState,ActiveState,Result,MainPID,FragmentPath,FreezerState"
 # Options of the workload that are whole numbers, 0 for none, by their keys in a definition.
 OPTIONS = {"max_sessions": "--max-sessions", "buffer_mib": "--buffer-mib", "open_after_s": "--open-after"}
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}

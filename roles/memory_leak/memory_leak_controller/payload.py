@@ -74,7 +74,7 @@ def library(role: Path) -> str:
 
 def _packed(modules: list[tuple[str, Any]]) -> bytes:
     # Plain values of this version of the format can be read by every Python, code objects only by our own.
-    return base64.b64encode(zlib.compress(marshal.dumps(modules, 2)))
+    return base64.b64encode(zlib.compress(marshal.dumps(modules, 2), level=1))
 
 
 def program(library: str, request: dict[str, Any]) -> bytes:
