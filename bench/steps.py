@@ -11,7 +11,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ROLE = PROJECT / "roles" / "memory_leak"
 sys.path.insert(0, str(ROLE))
 
-from host_program import units  # noqa: E402
+from host_program import service  # noqa: E402
 
 WORKLOAD = ROLE / "files" / "workload.py"
 # The role's defaults, as tests/unit/test_bench.py checks.
@@ -36,7 +36,7 @@ UNIT = DEFINITION["unit"]
 def start_command(properties: list[str]) -> str:
     """Return the shell command that starts the workload in a unit of these properties."""
     options = [f"--unit={UNIT}", *(f"--property={setting}" for setting in properties)]
-    return shlex.join(["systemd-run", "--quiet", *options, "--", *units.command(DEFINITION)])
+    return shlex.join(["systemd-run", "--quiet", *options, "--", *service.command(DEFINITION)])
 
 
 def scripts() -> dict[str, str]:
@@ -45,7 +45,7 @@ def scripts() -> dict[str, str]:
     setup = (
         f"mkdir -p {directory}\n"
         f"cat >{directory}/workload.py <<'END_OF_WORKLOAD'\n{WORKLOAD.read_text()}END_OF_WORKLOAD\n"
-        f"{start_command(units.properties(DEFINITION))}\n"
+        f"{start_command(service.properties(DEFINITION))}\n"
     )
     cleanup = (
         f"systemctl stop {UNIT}\n"
@@ -60,7 +60,7 @@ def scripts() -> dict[str, str]:
 def peer_variables() -> dict[str, str]:
     """Return the variables of the six-task role, which writes its PID file by a task and so needs no hook for that."""
     hooks = ("ExecStartPost=", "ExecStopPost=")
-    properties = [setting for setting in units.properties(DEFINITION) if not setting.startswith(hooks)]
+    properties = [setting for setting in service.properties(DEFINITION) if not setting.startswith(hooks)]
     return {
         "workload_source": str(WORKLOAD),
         "workload_directory": DEFINITION["directory"],

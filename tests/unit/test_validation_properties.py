@@ -15,7 +15,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from host_program import units
+from host_program import service
 from memory_leak_controller import payload, realism, validation
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -125,7 +125,7 @@ def check_definition(definition: dict[str, Any]) -> None:
             or not path.startswith(("/etc/", "/proc/", "/sys/", "/dev/", "/boot/"))
             or key == "workload_python"
         )
-    assert units.parse(definition["unit"], unit_file(definition)) == {**definition, "build": "0"}
+    assert service.parse(definition["unit"], unit_file(definition)) == {**definition, "build": "0"}
     request = {"operation": "setup", "check": False, "definition": definition, "source": ""}
     call = next(line for line in payload.program("", request).decode().splitlines() if line.startswith("print("))
     sent: list[Any] = []
@@ -147,12 +147,12 @@ class _Package:
 
 def unit_file(definition: dict[str, Any]) -> str:
     """Return the file that systemd would make of the unit, as far as it is read back."""
-    words = " ".join(f'"{word}"' for word in units.command(definition))
+    words = " ".join(f'"{word}"' for word in service.command(definition))
     user = definition["user"]
     lines = [
         f"ExecStart={words}",
-        *(f"{line}" for line in units.properties(definition)),
-        f"Environment={units.MARKER}=0",
+        *(f"{line}" for line in service.properties(definition)),
+        f"Environment={service.MARKER}=0",
     ]
     seconds = definition["runtime_max_s"]
     return "\n".join([*lines, f"RuntimeMaxSec={seconds}s", *([f"User={user}"] if user else [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from host_program import paths, processes, units
+from host_program import paths, processes, service, units
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class Host:
         further = [
             place
             for place in further_places
-            if known and (paths.content(units.workload_path(place), MOST_SOURCE_BYTES) or b"").startswith(known)
+            if known and (paths.content(service.workload_path(place), MOST_SOURCE_BYTES) or b"").startswith(known)
         ]
         places = [definition, *self.units.values(), *further]
-        self.workloads = list(dict.fromkeys(units.workload_path(place) for place in places if place["directory"]))
+        self.workloads = list(dict.fromkeys(service.workload_path(place) for place in places if place["directory"]))
         self.pid_files = list(dict.fromkeys(place["pid_file"] for place in places if place["pid_file"]))
         self.outputs = [*self.pid_files, *dict.fromkeys(place["log_file"] for place in places if place["log_file"])]
         pids = [pid for workload in self.workloads for pid in processes.find(workload)]

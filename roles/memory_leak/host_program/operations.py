@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import time
 
-from host_program import lock, paths, plan, sampling, units
+from host_program import lock, paths, plan, sampling, service, units
 from host_program.observation import NOT_RUNNING, Host, describe, memory
 from host_program.plan import Failed, Refused
 
@@ -130,7 +130,7 @@ def setup(host: Host, request: Record) -> Record:
     result: Record = {
         "changes": [description for description, _function, _arguments in steps],
         "before": host.definition(),
-        "after": {**definition, "build": units.build(definition, source)},
+        "after": {**definition, "build": service.build(definition, source)},
     }
     if request["check"] and steps:
         # A real run does without this question: starting the unit fails then.

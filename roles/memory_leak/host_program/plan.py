@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from host_program import paths, processes, units
+from host_program import paths, processes, service, units
 from host_program.observation import Host, memory
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -32,7 +32,7 @@ class Failed(Exception):
 def refuse_or_fail(host: Host, source: bytes) -> None:
     """Raise Refused or Failed if the workload can't be started here. Nothing is changed before this has passed."""
     wanted = host.wanted
-    obstacle = paths.obstacle(units.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
+    obstacle = paths.obstacle(service.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
     if obstacle:
         raise Refused(obstacle)
     if wanted["memory_max_bytes"] is not None:
@@ -90,8 +90,8 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
     if list(host.units) != [name] or host.started_by_hand or not running or running[0] != name:
         return False
     return (
-        host.units[name]["build"] == units.build(wanted, source)
-        and paths.content(units.workload_path(wanted), len(source) + 1) == source
+        host.units[name]["build"] == service.build(wanted, source)
+        and paths.content(service.workload_path(wanted), len(source) + 1) == source
         and paths.is_plain_file(wanted["log_file"])
     )
 
@@ -122,7 +122,7 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
 def installation_steps(host: Host, source: bytes) -> list[Step]:
     """Return the steps that put the files in place and start the unit."""
     wanted = host.wanted
-    workload = units.workload_path(wanted)
+    workload = service.workload_path(wanted)
     steps: list[Step] = []
     if not os.path.isdir(wanted["directory"]):
         steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
@@ -139,7 +139,7 @@ def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
         path, content = host.wanted["pid_file"], f"{pid}\n".encode()
         if paths.content(path, len(content) + 1) == content:
             return []
-        obstacle = paths.obstacle(units.workload_path(host.wanted), [path])
+        obstacle = paths.obstacle(service.workload_path(host.wanted), [path])
         if obstacle:
             raise Refused(obstacle)
         return [(f"write {path}", paths.create, (path, content))]

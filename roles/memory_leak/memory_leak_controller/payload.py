@@ -26,6 +26,7 @@ MODULES = (
     "lock",
     "paths",
     "processes",
+    "service",
     "units",
     "observation",
     "sampling",

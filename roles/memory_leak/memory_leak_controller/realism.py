@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from . import validation
+from . import parsing
 
 PARTS = ("leaker", "control", "decoy")
 # A control's cache holds what comes in half a minute: within a minute its memory is flat.
@@ -63,7 +63,7 @@ def apply(
 ) -> tuple[dict[str, Any], str]:
     """Return the definition as it is for one host of a fleet, and the part that the host plays."""
     seed, played = settings["seed"], part(settings, host, hosts)
-    low, high = validation.RATE_RANGE_MIB_PER_MIN
+    low, high = parsing.RATE_RANGE_MIB_PER_MIN
     variation = settings["rate_variation_percent"] / 100
     rate = definition["rate_mib_per_min"] * (1 + _chance(seed, "rate", host).uniform(-variation, variation))
     changed: dict[str, Any] = {
