@@ -6,11 +6,12 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from memory_leak_lab.lab import containers, hosts, images, lifecycle
+from memory_leak_lab.lab import containers, hosts, images, lifecycle, virtual_machines
 from memory_leak_lab.lab.images import LabError
 
 
@@ -122,3 +123,45 @@ def test_what_a_killed_run_left_is_removed() -> None:
 
 def test_down_of_nothing_is_nothing() -> None:
     assert lifecycle.down("test") == []
+
+
+@pytest.mark.parametrize(("driver", "resets"), [("qemu", ["debian12"]), ("nspawn", [])])
+def test_what_hangs_is_reset_once_if_it_can_be_and_then_an_error(
+    driver: str, resets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = hosts.Host("debian12", driver, "bookworm", "root", 2048, "image", hosts.free_ports(1)[0])
+    (tmp_path / "debian12").mkdir()
+    (tmp_path / "debian12" / "console.log").write_text("the last words\n")
+    done: list[str] = []
+    monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(hosts, "process", lambda _home: 1)
+    monkeypatch.setattr(virtual_machines, "reset", lambda home: done.append(home.name))
+    with pytest.raises(LabError, match=r"did not answer ssh within 0.2 s. Its console ends:\nthe last words"):
+        lifecycle._wait_for_login(tmp_path, host, print)
+    assert done == resets
+
+
+def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def monitor(listener: socket.socket) -> None:
+        connection, _address = listener.accept()
+        with connection, connection.makefile("rw") as stream:
+            for answer in ('{"QMP": {}}\n', '{"return": {}}\n', '{"return": {}}\n'):
+                stream.write(answer)
+                stream.flush()
+                heard.append(stream.readline())
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "monitor"))
+        listener.listen()
+        thread = threading.Thread(target=monitor, args=(listener,))
+        thread.start()
+        virtual_machines.reset(tmp_path)
+        thread.join()
+    assert heard == ['{"execute": "qmp_capabilities"}\n', '{"execute": "system_reset"}\n', ""]
+
+
+def test_a_machine_whose_monitor_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="could not reset the machine in "):
+        virtual_machines.reset(tmp_path)

@@ -33,6 +33,10 @@ STOP_TIMEOUT_S = 10
 EXEC_S = 0.05
 
 
+class HostHangsError(LabError):
+    """A host that runs and lets nobody in."""
+
+
 @dataclass(frozen=True)
 class Host:
     """One host of a lab: what it was made from, and how to reach it."""
@@ -143,7 +147,7 @@ def write(directory: Path, host: Host, sshd_settings: str) -> Path:
 
 
 def wait_for_login(directory: Path, host: Host) -> Host:
-    """Wait until a host lets its user in. Raises LabError with the console's end."""
+    """Wait until a host lets its user in. Raises LabError with the console's end, HostHangsError if it is still running."""
     home = directory / host.name
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while time.monotonic() < deadline and process(home):
@@ -153,8 +157,10 @@ def wait_for_login(directory: Path, host: Host) -> Host:
                 return host
         time.sleep(0.1)
     console = (home / "console.log").read_text(errors="replace").splitlines()[-10:]
-    what = f"did not answer ssh within {BOOT_TIMEOUT_S} s" if process(home) else "ended while it booted"
-    raise LabError(f"{host.name} {what}. Its console ends:\n" + "\n".join(console))
+    ending = "Its console ends:\n" + "\n".join(console)
+    if process(home):
+        raise HostHangsError(f"{host.name} did not answer ssh within {BOOT_TIMEOUT_S} s. {ending}")
+    raise LabError(f"{host.name} ended while it booted. {ending}")
 
 
 def _can_log_in(directory: Path, host: Host) -> bool:

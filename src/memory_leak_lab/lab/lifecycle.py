@@ -55,10 +55,22 @@ def up(
             report(f"booting {len(started)} {DRIVERS[driver].DESCRIPTION}: {_first_names(started)}")
             DRIVERS[driver].start(directory, started)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            list(pool.map(lambda host: hosts.wait_for_login(directory, host), [*kept, *started]))
+            list(pool.map(lambda host: _wait_for_login(directory, host, report), [*kept, *started]))
         if started:
             report(f"all let their users in over ssh after {time.monotonic() - began:.1f} s")
     return [host.name for host in started]
+
+
+def _wait_for_login(directory: Path, host: Host, report: Report) -> None:
+    """Wait until a host lets its user in. A machine that hangs is reset, once: in some hundred boots an emulated one does."""
+    try:
+        hosts.wait_for_login(directory, host)
+    except hosts.HostHangsError as error:
+        if host.driver != "qemu":
+            raise
+        report(f"resetting a machine that hangs: {error}")
+        virtual_machines.reset(directory / host.name)
+        hosts.wait_for_login(directory, host)
 
 
 def down(name: str) -> list[str]:

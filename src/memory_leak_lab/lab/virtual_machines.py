@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+import socket
 from pathlib import Path
 
 from memory_leak_lab.lab import acceleration, hosts, images
 from memory_leak_lab.lab.hosts import Host
+from memory_leak_lab.lab.images import LabError
 
 # The command that each tool is found by, and its package on Debian and Ubuntu.
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
@@ -14,6 +17,7 @@ MOST_HOSTS = 20
 # The post-quantum key exchange, sshd's default, costs an emulated machine a second.
 SSHD_SETTINGS = "KexAlgorithms curve25519-sha256\n"
 DESCRIPTION = "virtual machines"
+MONITOR_TIMEOUT_S = 10
 
 
 def check(_count: int) -> None:
@@ -35,8 +39,8 @@ def start(directory: Path, machines: list[Host]) -> None:
 def _qemu(home: Path, machine: Host) -> list[str]:
     command_line = (
         f"root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 panic=-1 net.ifnames=0 systemd.hostname={machine.name} "
-        # Messages on the console, self-tests and hardening only cost an emulated guest time.
-        "loglevel=3 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm= module_blacklist=autofs4"
+        # Self-tests, hardening and messages below warnings only cost an emulated guest time.
+        "loglevel=5 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm= module_blacklist=autofs4"
     )
     network = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"
     return [
@@ -48,8 +52,24 @@ def _qemu(home: Path, machine: Host) -> list[str]:
         *("-device", "virtio-rng-pci"),
         *("-kernel", f"{machine.image}/kernel", "-append", command_line),
         *("-serial", f"file:{home}/console.log", "-smbios", f"type=11,path={home}/credentials"),
-        *("-pidfile", f"{home}/pid", "-daemonize"),
+        *("-qmp", f"unix:{home}/monitor,server=on,wait=off", "-pidfile", f"{home}/pid", "-daemonize"),
     ]
+
+
+def reset(home: Path) -> None:
+    """Press the machine's reset button: it boots again, from the disk as it is. Raises LabError."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(MONITOR_TIMEOUT_S)
+            connection.connect(str(home / "monitor"))
+            with connection.makefile("rw") as monitor:
+                for command in ("qmp_capabilities", "system_reset"):
+                    monitor.readline()  # the greeting, and what the first command returned
+                    monitor.write(json.dumps({"execute": command}) + "\n")
+                    monitor.flush()
+                monitor.readline()
+    except OSError as error:
+        raise LabError(f"could not reset the machine in {home}: {error}") from error
 
 
 def main_process(pid: int) -> int:

@@ -1,0 +1,23 @@
+"""A machine of the lab that runs and lets nobody in is reset, once, with its disk as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memory_leak_lab.lab import hosts
+
+
+def test_a_machine_that_lets_nobody_in_is_reset_and_keeps_its_disk(
+    host: Any, lab_up: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host.check_output("cat /proc/sys/kernel/random/boot_id; date > /home/admin/kept; sync")
+    host.run("systemctl stop ssh")
+    monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", 45)
+    with pytest.warns(UserWarning, match="resetting a machine that hangs: debian12 did not answer ssh within 45 s"):
+        lab_up()
+    after = host.check_output("cat /proc/sys/kernel/random/boot_id")
+    assert after != before
+    assert host.file("/home/admin/kept").exists
