@@ -62,7 +62,7 @@ def up(
 
 
 def _wait_for_login(directory: Path, host: Host, report: Report) -> None:
-    """Wait until a host lets its user in. A machine that hangs is reset, once: in some hundred boots an emulated one does."""
+    """Wait until a host lets its user in. A machine that hangs is reset, once: an emulated one was seen to."""
     try:
         hosts.wait_for_login(directory, host)
     except hosts.HostHangsError as error:

@@ -18,7 +18,7 @@ def test_a_machine_that_lets_nobody_in_is_reset_and_keeps_its_disk(
     host.run("systemctl stop ssh")
     patience, press_button = hosts.BOOT_TIMEOUT_S, virtual_machines.reset
 
-    def reset(home: Path) -> None:
+    def reset(home: Path) -> None:  # patience is short before it, and as ever after it
         monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", patience)
         press_button(home)
 
