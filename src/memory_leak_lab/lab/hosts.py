@@ -146,7 +146,7 @@ def write(directory: Path, host: Host, sshd_settings: str) -> Path:
     return home
 
 
-def wait_for_login(directory: Path, host: Host) -> Host:
+def wait_for_login(directory: Path, host: Host) -> None:
     """Wait until a host lets its user in. Raises LabError with the console's end, HostHangsError if it is still running."""
     home = directory / host.name
     deadline = time.monotonic() + BOOT_TIMEOUT_S
@@ -154,7 +154,7 @@ def wait_for_login(directory: Path, host: Host) -> Host:
         # QEMU accepts connections before the guest listens: wait for the server's own greeting.
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", host.port), timeout=1) as connection:
             if connection.recv(4) == b"SSH-" and _can_log_in(directory, host):
-                return host
+                return
         time.sleep(0.1)
     console = (home / "console.log").read_text(errors="replace").splitlines()[-10:]
     ending = "Its console ends:\n" + "\n".join(console)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from memory_leak_lab.lab import lifecycle
+from memory_leak_lab.lab import hosts, lifecycle
 
 REBOOT_TIMEOUT_S = 120
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
@@ -50,9 +50,9 @@ def lab_up() -> Callable[[], None]:
 
     def run() -> None:
         lab = os.environ["MEMORY_LEAK_LAB"]
-        lifecycle.up(
-            lab, "qemu", 1, ["bookworm"], ["admin"], 2048, lambda message: warnings.warn(message, stacklevel=2)
-        )
+        [machine] = hosts.running(lab)
+        as_it_is = (machine.driver, 1, [machine.release], [machine.user], machine.memory_mib)
+        lifecycle.up(lab, *as_it_is, lambda message: warnings.warn(message, stacklevel=2))
 
     return run
 
