@@ -20,8 +20,9 @@ from rich.console import Console
 
 from bench import contenders, measure, report, workload
 from bench.contenders import LEAVES_RUNNING, Contender
-from bench.fleet import PARALLEL_SSH, Fleet
+from bench.fleet import settle
 from bench.steps import PROJECT, scripts
+from memory_leak_lab.lab.fleet import PARALLEL_SSH, Fleet
 
 FORKS = (5, 10, 20, 40)
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
@@ -64,7 +65,7 @@ class Bench:
         fleet = self.fleet
         connections = "warm" if keep_open else "cold"
         for operation in contender.operations:
-            fleet.settle()
+            settle(fleet)
             if keep_open:
                 fleet.run_everywhere("true", count)
             before = fleet.round_trips(count) if count_round_trips else []
@@ -117,7 +118,7 @@ class Bench:
             for forks in FORKS:
                 seconds = 0.0
                 for operation in ("setup", "cleanup"):
-                    self.fleet.settle()
+                    settle(self.fleet)
                     command = [*role.command(operation, count), "--forks", str(forks)]
                     seconds += measure.run(command, self.fleet.work / "log").seconds
                 found.append({"forks": forks, "hosts": count, "seconds": seconds})

@@ -11,7 +11,7 @@ from pathlib import Path
 import ansible_mitogen
 
 from bench import steps
-from bench.fleet import PARALLEL_SSH, Fleet
+from memory_leak_lab.lab.fleet import PARALLEL_SSH, Fleet
 
 PEERS = steps.PROJECT / "bench" / "peers"
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")

@@ -8,11 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
-
-from bench.steps import ROLE
-from memory_leak_controller import records, table, validation
-from memory_leak_lab import html_report
+from memory_leak_controller import contract, validation, variables
+from memory_leak_controller.report import page, records, table
 
 
 class Terminal:
@@ -34,34 +31,27 @@ class Terminal:
 
 def validation_s(hosts: int) -> float:
     """Return the processor time of validating the role's defaults for so many hosts."""
-    spec = validation.argument_spec(ROLE)
-    values = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    values = validation.DEFAULTS
     began = time.process_time()
     for _host in range(hosts):
-        validation.unknown_variables(values, spec)
-        validation.validate(spec, values)
+        variables.unknown(values)
+        validation.validate(values)
     return time.process_time() - began
 
 
 def report_s(hosts: int, terminal: bool) -> float:
     """Return the processor time of the report on so many hosts, on a terminal or not, with the imports that it needs."""
-    record = dict.fromkeys(records.FIELDS) | {
-        "state": "running",
-        "pid": 4711,
-        "rss_bytes": 12_000_000,
-        "oom_in_s": 2000,
-    }
-    record |= {"samples": [], "reason": "a warning that says what to do about something"}
+    known = {"pid": 4711, "rss_bytes": 12_000_000, "oom_in_s": 2000, "message": "a warning that says what to do"}
     stdout = sys.stdout
     began = time.process_time()
     if terminal:
         sys.stdout = Terminal()
     try:
-        fleet = [record | {"host": f"host-{number}"} for number in range(hosts)]
+        fleet = [contract.record(f"host-{number}", "running", known) for number in range(hosts)]
         table.render(*table.rows(fleet, set(), everything=True))
         with tempfile.TemporaryDirectory() as directory:
             status = records.write(Path(directory), "status", fleet, records.now())
-            html_report.write(status, Path(directory) / "report.html")
+            page.write(status, Path(directory) / "report.html")
     finally:
         sys.stdout = stdout
     return time.process_time() - began

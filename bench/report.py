@@ -142,8 +142,8 @@ class Results:
         for found in self.results["workload"]:
             rows.append(
                 [
-                    f"{found['rate_mib_per_min']:g}",
-                    f"{found['measured_mib_per_min']:.3f}",
+                    f"{found['target_rate_mib_per_min']:g}",
+                    f"{found['rate_mib_per_min']:.3f}",
                     f"{found['slope_error_percent']:+.2f}",
                     f"{found['r_squared']:.6f}",
                     f"{found['largest_residual_mib']:.2f}",

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
-from typing import Any
+
+from memory_leak_controller import assignment, validation
+from memory_leak_host import service
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROLE = PROJECT / "roles" / "memory_leak"
-sys.path.insert(0, str(ROLE))
-
-from host_program import service  # noqa: E402
 
 WORKLOAD = ROLE / "files" / "workload.py"
-# The role's defaults, as tests/unit/test_bench.py checks.
-DEFINITION: dict[str, Any] = {
-    "unit": "memory-leak.service",
-    "directory": "/mcp/scenarios/memory-leak",
-    "file_name": "workload.py",
-    "log_file": "/tmp/memory-leak.log",  # noqa: S108
-    "pid_file": "/tmp/memory-leak.pid",  # noqa: S108
-    "workload_python": "/usr/bin/python3",
-    "user": "",
-    "rate_mib_per_min": 30.0,
-    "memory_max_bytes": 1024**3,
-    "runtime_max_s": 14400,
-    "max_sessions": 0,
-    "buffer_mib": 0,
-    "open_after_s": 0,
-}
+_definition, _settings, _errors = validation.validate(validation.DEFAULTS)
+DEFINITION, _variant = assignment.apply(_definition, _settings, "host", ["host"])
 UNIT = DEFINITION["unit"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from bench.steps import DEFINITION, WORKLOAD
-from memory_leak_lab.role import growth
+from memory_leak_controller import growth
 
 RATES_MIB_PER_MIN = (1, 30, 300)
 SAMPLE_EVERY_S = 1
@@ -21,10 +21,10 @@ WARM_UP_S = 3
 
 @dataclass(frozen=True)
 class Result:
-    """One rate: the slope that was promised and the one measured, how straight, and what it cost."""
+    """One rate: the target slope and the one measured, how straight, and what it cost."""
 
+    target_rate_mib_per_min: float
     rate_mib_per_min: float
-    measured_mib_per_min: float
     slope_error_percent: float
     r_squared: float
     largest_residual_mib: float

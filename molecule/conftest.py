@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from memory_leak_lab.grading import grade, truth
+from memory_leak_lab.grading import grade, ground_truth
 
 PROJECT = Path(__file__).resolve().parent.parent
 MOST_WAIT_S = 180
@@ -86,7 +86,7 @@ def investigated(tmp_path: Path) -> Callable[[], dict[str, dict[str, Any]]]:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        answers = truth.load(tmp_path / "ground_truth")
+        answers = ground_truth.load(tmp_path / "ground_truth")
         found = {}
         for path in (tmp_path / "investigation").glob("*.json"):
             text = (tmp_path / "diagnoses" / f"{path.stem}.reference.md").read_text()

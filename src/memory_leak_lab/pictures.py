@@ -1,6 +1,6 @@
 """The pictures of the documentation, from the report of a real run.
 
-Usage: python -m memory_leak_lab.pictures [--report-dir reports] [--name NAME] [--width 110]
+Usage: python -m memory_leak_lab.pictures [--report-dir reports] [--docs docs] [--name NAME] [--width 110]
 
 Writes docs/NAME.svg, the table as a terminal shows it, and docs/NAME.png, a screenshot of report.html, which needs Chromium.
 """
@@ -18,7 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from memory_leak_lab.role import PROJECT, table
+from memory_leak_controller.contract import OUTCOMES
+from memory_leak_controller.report import table
 
 WINDOW = "1280,1180"
 
@@ -49,16 +50,19 @@ def screenshot(page: Path, path: Path) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--report-dir", type=Path, default=PROJECT / "reports")
+    parser.add_argument("--report-dir", type=Path, default=Path("reports"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--name", default="report")
     parser.add_argument("--width", type=int, default=110)
     chosen = parser.parse_args()
     status = json.loads((chosen.report_dir / "status.json").read_text())
     console = recorder(chosen.width)
-    exceptions = {host["host"] for host in status["hosts"] if host["state"] not in ("running", "leaking", "absent")}
+    exceptions = {
+        host["host"] for host in status["hosts"] if not OUTCOMES[host["outcome"]].is_healthy and not host["as_expected"]
+    }
     table.show(console, *table.rows(status["hosts"], exceptions))
-    save(console, PROJECT / "docs" / f"{chosen.name}.svg", f"ansible-playbook {status['playbook']}.yml -i inventory")
-    screenshot(chosen.report_dir / "report.html", PROJECT / "docs" / f"{chosen.name}.png")
+    save(console, chosen.docs / f"{chosen.name}.svg", f"ansible-playbook {status['operation']}.yml -i inventory")
+    screenshot(chosen.report_dir / "report.html", chosen.docs / f"{chosen.name}.png")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from memory_leak_controller import growth
 from memory_leak_lab import pictures
-from memory_leak_lab.role import PROJECT, growth
 
 INTERVAL_S = 5
 BARS = "▁▂▃▄▅▆▇█"
@@ -32,13 +32,17 @@ MOST_BARS = 60
 Sample = dict[str, Any]
 
 
+def _playbook() -> str:
+    """Return the status playbook: that of a checkout where we are in one, else that of the installed collection."""
+    return "status.yml" if Path("status.yml").exists() else "sre_incidents.memory_leak.status"
+
+
 def ask(inventory: str) -> list[Sample]:
     """Return the hosts' records as status.yml reports them now. Raises CalledProcessError if there are none."""
     with tempfile.TemporaryDirectory() as work:
         status = Path(work) / "status.json"
         done = subprocess.run(
-            ["ansible-playbook", str(PROJECT / "status.yml"), "-i", inventory, "-e", f"memory_leak_report_dir={work}"],
-            cwd=PROJECT,
+            ["ansible-playbook", _playbook(), "-i", inventory, "-e", f"memory_leak_report_dir={work}"],
             capture_output=True,
             text=True,
             check=False,
@@ -75,7 +79,7 @@ def table(history: dict[str, list[Sample]]) -> Table:
     for host, samples in history.items():
         now = samples[-1]
         rss = f"{now['rss_bytes'] / 1024**2:.1f}" if now["rss_bytes"] else ""
-        view.add_row(host, now["state"], rss, rate(samples), spark(samples))
+        view.add_row(host, now["outcome"], rss, rate(samples), spark(samples))
     return view
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bench.fleet import Fleet
+from helpers.project import PROJECT
 from memory_leak_lab.lab import lifecycle
+from memory_leak_lab.lab.fleet import Fleet
 
-PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 Records = dict[str, dict[str, Any]]
 Play = Callable[..., Records]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench.fleet import Fleet
-from host_programs import run
+from helpers.host_runs import run
 from memory_leak_lab.lab import containers, hosts
+from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 3
 BROKEN = 1  # the host that has the fault

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.fleet import Fleet
+from helpers.project import PROJECT
 from memory_leak_lab.lab import hosts, lifecycle
+from memory_leak_lab.lab.fleet import Fleet
 
-PROJECT = Path(__file__).resolve().parents[2]
 COUNT = 3
 
 

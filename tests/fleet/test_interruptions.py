@@ -19,10 +19,12 @@ from typing import Any
 
 import pytest
 
-from bench.fleet import Fleet
-from bench.steps import PROJECT
-from host_programs import ENDS, OTHER_DEFINITION, PYTHON, look, program, run, run_killed
-from memory_leak_controller import payload
+from helpers.definitions import DEFINITION
+from helpers.host_runs import ENDS, OTHER_DEFINITION, PYTHON, inspect, program, run, run_killed
+from helpers.project import PROJECT
+from memory_leak_controller import transport
+from memory_leak_controller.contract import Definition, Result
+from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 3
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -43,18 +45,16 @@ def chance() -> random.Random:
 @pytest.mark.parametrize(
     ("before", "operation", "definition"),
     [
-        ("cleanup", "setup", {}),
+        ("cleanup", "setup", DEFINITION),
         ("setup", "setup", OTHER_DEFINITION),
-        ("setup", "reset", {}),
-        ("setup", "cleanup", {}),
+        ("setup", "reset", DEFINITION),
+        ("setup", "cleanup", DEFINITION),
     ],
     ids=["setup", "setup of another definition", "reset", "cleanup"],
 )
 def test_the_host_program_may_be_killed_at_every_step(
-    fleet: Fleet, before: str, operation: str, definition: dict[str, Any]
+    fleet: Fleet, before: str, operation: str, definition: Definition
 ) -> None:
-    chosen = {"definition": definition} if definition else {}
-
     def try_on(number: int) -> int:
         for step in count(1):
             # Every host ends it differently; unless thoroughly, each tries a third of the steps.
@@ -62,7 +62,7 @@ def test_the_host_program_may_be_killed_at_every_step(
                 continue
             for following in NEXT if THOROUGH else [NEXT[step // COUNT % len(NEXT)]]:
                 run(fleet, number, before)
-                if not run_killed(fleet, number, operation, step, **chosen):
+                if not run_killed(fleet, number, operation, step, definition):
                     run(fleet, number, "cleanup")
                     return step - 1
                 run(fleet, number, following)
@@ -103,7 +103,7 @@ def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, cha
         for host_number, host in enumerate(fleet.hosts):
             record = records[host.name]
             assert record["outcome"] == ENDS[following], (operation, moment_s, following, record)
-            assert look(fleet, host_number, record) == [], (operation, moment_s, following)
+            assert inspect(fleet, host_number, record) == [], (operation, moment_s, following)
     print(f"{interrupted} of {CONTROLLER_KILLS} runs killed on the way")
     assert interrupted
 
@@ -112,10 +112,10 @@ def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, cha
 def test_two_controllers_at_once_never_make_two_workloads(
     fleet: Fleet, chance: random.Random, operations: tuple[str, str]
 ) -> None:
-    def late(number: int, operation: str, delay_s: float) -> dict[str, Any]:
+    def late(number: int, operation: str, delay_s: float) -> Result:
         time.sleep(delay_s)
         answer = fleet.run(number, program(operation), PYTHON)
-        result = payload.result(answer.stdout)
+        result = transport.result(answer.stdout)
         assert result, answer.stderr
         return result
 
@@ -125,7 +125,7 @@ def test_two_controllers_at_once_never_make_two_workloads(
                 results = list(pool.map(late, [number] * 2, operations, [0, chance.uniform(0, 0.3)]))
             assert [result["outcome"] for result in results] == [ENDS[operation] for operation in operations]
             # Whoever came last: the host is as one of them says.
-            assert [] in [look(fleet, number, result) for result in results], results
+            assert [] in [inspect(fleet, number, result) for result in results], results
             run(fleet, number, chance.choice(NEXT))
 
     with ThreadPoolExecutor(COUNT) as pool:
@@ -138,4 +138,4 @@ def test_two_playbooks_at_once(fleet: Fleet, play: Any) -> None:
         assert [controller.wait() for controller in controllers] == [0, 0]
         for number, record in enumerate(play("status").values()):
             assert record["outcome"] in ("running", "absent")
-            assert look(fleet, number, record) == []
+            assert inspect(fleet, number, record) == []

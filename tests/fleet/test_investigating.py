@@ -10,17 +10,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.fleet import Fleet
-from memory_leak_lab.grading import grade, truth
+from helpers.project import PROJECT
+from memory_leak_lab.grading import grade, ground_truth
+from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 3
-PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 LEAKER, CONTROL, DECOY = range(COUNT)
 PARTS: dict[int, dict[str, str]] = {
     LEAKER: {"memory_leak_blind": "true"},
-    CONTROL: {"memory_leak_part": "control"},
-    DECOY: {"memory_leak_part": "decoy"},
+    CONTROL: {"memory_leak_variant": "control"},
+    DECOY: {"memory_leak_variant": "decoy"},
 }
 # What changes by itself: the log and the journal of what runs there.
 CHANGED = (
@@ -30,7 +30,7 @@ CHANGED = (
 
 
 def investigate(inventory: Path, reports: Path, seconds: int = 20) -> subprocess.CompletedProcess[str]:
-    """Run the investigation with so many seconds between the looks."""
+    """Run the investigation with so many seconds between the snapshots."""
     variables = ["-e", f"memory_leak_observe_seconds={seconds}", "-e", f"memory_leak_report_dir={reports}"]
     command = [PLAYBOOK, "playbooks/investigate.yml", "-i", str(inventory), *variables]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -47,12 +47,12 @@ def test_it_tells_the_leak_from_the_others_and_its_diagnosis_earns_everything(
     assert done.returncode == 0, done.stdout + done.stderr
     changed = [fleet.run(number, CHANGED).stdout for number in range(COUNT)]
     assert changed == [""] * COUNT
-    # Two looks, and this test's own two commands.
+    # Two snapshots, and this test's own two commands.
     assert [after - earlier for after, earlier in zip(fleet.round_trips(COUNT), before, strict=True)] == [4] * COUNT
     names = [host.name for host in fleet.hosts]
     found = [json.loads((tmp_path / "investigation" / f"{name}.json").read_text()) for name in names]
     assert [each["verdict"] for each in found] == ["leaking", "no_leak", "no_leak"]
-    answers = truth.load(tmp_path / "truth")
+    answers = ground_truth.load(tmp_path / "truth")
     assert {found[LEAKER]["leak"]["pid"]} == answers[names[LEAKER]].pids
     assert [pid for pid, *_size in found[DECOY]["large"]] == list(answers[names[DECOY]].pids)
     diagnosis = (tmp_path / "diagnoses" / f"{names[LEAKER]}.reference.md").read_text()
@@ -61,12 +61,12 @@ def test_it_tells_the_leak_from_the_others_and_its_diagnosis_earns_everything(
     assert all(each in evidence for each in ("free -m", "VmRSS", "systemctl status", "cache_entries=", "dmesg"))
 
 
-def test_a_host_that_does_not_answer_is_said_and_the_others_are_looked_at(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_host_that_does_not_answer_is_said_and_the_others_are_inspected(fleet: Fleet, tmp_path: Path) -> None:
     inventory = fleet.inventory(COUNT)
     inventory.write_text(inventory.read_text() + "nowhere ansible_host=127.0.0.1 ansible_port=1\n")
     done = investigate(inventory, tmp_path)
     assert done.returncode != 0
-    assert re.search("nowhere +not looked at", done.stdout), done.stdout
+    assert re.search("nowhere +not inspected", done.stdout), done.stdout
     assert len(list((tmp_path / "investigation").glob("*.json"))) == COUNT
 
 

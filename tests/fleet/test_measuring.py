@@ -10,17 +10,17 @@ from typing import Any
 
 import jsonschema
 
-import terminal
-from bench.fleet import Fleet
-from histories import FIX
-from memory_leak_controller import realism
+from helpers import terminal
+from helpers.initial_states import FIX
+from helpers.project import PROJECT
+from memory_leak_controller import assignment
+from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 8
-PROJECT = Path(__file__).resolve().parents[2]
 LEAKER, FROZEN, FIXED, OTHER_RATE, CONTROL, DECOY, BLIND, KILLED = range(COUNT)
 PARTS: dict[int, dict[str, str]] = {
-    CONTROL: {"memory_leak_part": "control"},
-    DECOY: {"memory_leak_part": "decoy"},
+    CONTROL: {"memory_leak_variant": "control"},
+    DECOY: {"memory_leak_variant": "decoy"},
     BLIND: {"memory_leak_blind": "true", "memory_leak_seed": "tests"},
 }
 
@@ -30,7 +30,7 @@ def schema(name: str) -> Any:
     return json.loads((PROJECT / "docs" / f"{name}.schema.json").read_text())
 
 
-def test_the_gate_lets_in_what_does_as_it_promised(fleet: Fleet, play: Any, tmp_path: Path) -> None:
+def test_the_gate_lets_in_what_does_as_expected(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     reports, truth = tmp_path / "reports", tmp_path / "truth"
     places = ("-e", f"memory_leak_report_dir={reports}", "-e", f"memory_leak_ground_truth_dir={truth}")
     play("setup", *places, variables=PARTS | {OTHER_RATE: {"memory_leak_rate_mib_per_min": "60"}})
@@ -44,7 +44,7 @@ def test_the_gate_lets_in_what_does_as_it_promised(fleet: Fleet, play: Any, tmp_
     assert outcomes == [
         *("leaking", "stalled", "plateaued", "off_rate", "plateaued", "plateaued", "leaking", "crashed")
     ], [(record["outcome"], record["message"]) for record in by_number]
-    passed = [number for number, record in enumerate(by_number) if record["as_promised"]]
+    passed = [number for number, record in enumerate(by_number) if record["as_expected"]]
     assert passed == [LEAKER, CONTROL, DECOY, BLIND]
     assert all(by_number[number]["message"] for number in (FROZEN, FIXED, OTHER_RATE))
     assert by_number[LEAKER]["rate_mib_per_min"] > 27
@@ -67,14 +67,14 @@ def check_records(fleet: Fleet, reports: Path, truth: Path) -> None:
             jsonschema.validate(line, schema("ground-truth"))
         assert [line["event"] for line in lines] == ["setup", "observation"]
         assert lines[0]["pid"] and lines[0]["started_at"] and "--ingest-mib-per-min" in lines[0]["command"]
-        parts.append(lines[1]["role"])
+        parts.append(lines[1]["variant"])
     assert [parts[CONTROL], parts[DECOY]] == ["control", "decoy"]
     assert set(parts) == {"leaker", "control", "decoy"}
 
 
 def check_blind(fleet: Fleet, record: dict[str, Any]) -> None:
     """Check that a blind host has neutral names alone, and that a cleanup that knows nothing of them finds what they name."""
-    assert record["unit"].removesuffix(".service") in realism.NAMES
+    assert record["unit"].removesuffix(".service") in assignment.NAMES
     seen = fleet.run(
         BLIND,
         "ls -d /mcp /tmp/memory-leak* 2>&1; systemctl list-units --all | grep -i -e leak -e scenario; ps ax | grep workload",
@@ -86,7 +86,7 @@ def check_blind(fleet: Fleet, record: dict[str, Any]) -> None:
 def test_cleanup_finds_neutral_names_even_without_a_unit(fleet: Fleet, play: Any) -> None:
     play("setup", "--limit", fleet.hosts[BLIND].name, variables=PARTS)
     name = fleet.run(BLIND, "ls /opt").stdout.strip()
-    assert name in realism.NAMES
+    assert name in assignment.NAMES
     fleet.run(BLIND, f"systemctl stop {name}")
     assert play("status")[fleet.hosts[BLIND].name]["outcome"] == "stopped"
     assert {record["outcome"] for record in play("cleanup").values()} == {"absent"}

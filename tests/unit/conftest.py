@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import browsing
+from helpers import browsing
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

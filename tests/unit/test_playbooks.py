@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from helpers.project import PROJECT
+
 PLAYBOOKS = ("setup.yml", "cleanup.yml", "reset.yml", "status.yml")
 # Nobody listens on the discard port, so a host that is touched is unreachable.
 DEAF = "ansible_host=127.0.0.1 ansible_port=9"

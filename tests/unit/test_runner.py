@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ansible_runner
 
-PROJECT = Path(__file__).resolve().parents[2]
+from helpers.project import PROJECT
 
 
 def test_ansible_runner_gets_an_event_per_host_and_task(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
+from helpers.project import PROJECT
+
 SCENARIO: dict[str, Any] = yaml.safe_load((PROJECT / "files" / "scenario.yml").read_text())
 
 
@@ -44,5 +45,5 @@ def test_brief_says_nothing_of_the_answer(tmp_path: Path) -> None:
 
 
 def test_nothing_of_it_is_sent_to_a_host() -> None:
-    sent = [path.read_text() for path in (PROJECT / "roles" / "memory_leak" / "host_program").glob("*.py")]
+    sent = [path.read_text() for path in (PROJECT / "roles" / "memory_leak" / "memory_leak_host").glob("*.py")]
     assert not any("scenario.yml" in text or "rubric" in text for text in sent)

@@ -1,7 +1,7 @@
 """Action plugin: setup, reset, cleanup or status of the memory leak on one host, in one round trip.
 
 It validates the role's variables here, sends one Python program over stdin to the host's own interpreter in a single
-command of the connection, and reads one JSON result back. Nothing is written to the host but what the operation asks for.
+command of the connection, and reads one result back. Nothing is written to the host but what the operation asks for.
 `ansible-doc -M roles/memory_leak/library memory_leak` shows its options and what it returns.
 """
 
@@ -16,15 +16,17 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 ROLE = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROLE))
+sys.path.insert(0, str(ROLE))
 
-from memory_leak_controller import measurement, payload, realism, validation  # noqa: E402
+import memory_leak_controller  # noqa: E402
+from memory_leak_controller import assignment, contract, measurement, transport, validation, variables  # noqa: E402
+from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request  # noqa: E402
 
-OPERATIONS = ("setup", "reset", "cleanup", "status")
+sys.path.remove(str(ROLE))
+memory_leak_controller.require_own_copy(ROLE)
 
 # Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
-SPEC = validation.argument_spec(ROLE)
-LIBRARY = payload.library(ROLE)
+LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
 # A worker's garbage collector leaves alone what was made before the fork, so those pages need not be copied.
 gc.freeze()
@@ -38,68 +40,76 @@ class ActionModule(ActionBase):
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the host's result record, `failed` with a message where the operation did not succeed."""
+        """Return a contract.ActionResult, `failed` with a message where the operation did not succeed."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         operation = self._task.args.get("operation")
         if operation not in OPERATIONS or len(self._task.args) > 1:
-            return _refused(f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}")
-        errors = validation.unknown_variables(task_vars, SPEC)
-        values = {name: self._templar.template(task_vars[name]) for name in SPEC if name in task_vars}
-        definition, settings, bad_values = validation.validate(SPEC, values)
+            return _failure(
+                "refused", f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}"
+            )
+        errors = variables.unknown(task_vars)
+        values = {name: self._templar.template(task_vars[name]) for name in validation.DEFAULTS if name in task_vars}
+        definition, settings, bad_values = validation.validate(values)
         if errors or bad_values:
-            return _refused("; ".join([*errors, *bad_values]))
+            return _failure("refused", "; ".join([*errors, *bad_values]))
         host = str(task_vars["inventory_hostname"])
-        definition, part = realism.apply(definition, settings, host, task_vars["groups"].get("memory_leak", [host]))
-        measured = operation != "cleanup" and not self._task.check_mode
-        request = {
+        assigned, variant = assignment.apply(definition, settings, host, task_vars["groups"].get("memory_leak", [host]))
+        may_measure = operation != "cleanup" and not self._task.check_mode
+        request: Request = {
             "operation": operation,
             "check": self._task.check_mode,
-            "definition": definition,
+            "definition": assigned,
             "source": SOURCE,
-            "places": realism.PLACES,
-            "observe_s": settings["observe_s"] if measured else 0,
+            "install_locations": assignment.INSTALL_LOCATIONS,
+            "observe_s": settings["observe_s"] if may_measure else 0,
         }
-        result = self._ask_host(request, task_vars)
-        result["part"] = part
-        result["as_promised"] = result["outcome"] == ("leaking" if part == "leaker" else "plateaued")
-        if measured and settings["verify"] and not result["as_promised"]:
-            result["failed"] = True
-        return result
+        found = self._ask_host(request, task_vars)
+        found["variant"] = variant
+        found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant] if request["observe_s"] else None
+        if may_measure and settings["verify"] and not found["as_expected"]:
+            found["failed"] = True
+        return found
 
-    def _ask_host(self, request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        answer = payload.ask(self, payload.program(LIBRARY, request), task_vars, request["observe_s"])
+    def _ask_host(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
+        answer = transport.ask(self, transport.program(LIBRARY, request), task_vars, request["observe_s"])
         if isinstance(answer, str):
-            return _failed(answer)
-        result = payload.result(answer["stdout"])
+            return _failure("failed", answer)
+        try:
+            result = transport.result(answer["stdout"])
+        except ValueError as error:
+            return _failure("failed", str(error))
         if result is None:
             said = (answer["stderr"] or answer["stdout"]).strip()
-            python = payload.interpreter(task_vars)
-            return _failed(f"{python} gave no result on this host (status {answer['rc']}): {said}")
-        before, after = result.pop("before"), result.pop("after")
+            python = transport.interpreter(task_vars)
+            return _failure("failed", f"{python} gave no result on this host (status {answer['rc']}): {said}")
+        found: dict[str, Any] = {**contract.empty(contract.Measurement), **result, **result["workload"]}
+        del found["workload"]
+        before, after = found.pop("before"), found.pop("after")
         if self._task.diff:
-            result["diff"] = {"before": _as_text(before), "after": _as_text(after)}
-        result["msg"] = result.pop("message")
-        if not result["warnings"]:
-            del result["warnings"]
-        observation = result.pop("observation")
+            found["diff"] = {"before": _as_text(before), "after": _as_text(after)}
+        messages = [found.pop("message")]
+        if not found["warnings"]:
+            del found["warnings"]
+        observation = found.pop("observation")
         if observation:
-            measured = measurement.measure(observation, request["definition"]["rate_mib_per_min"])
-            reason = measured.pop("reason")
+            measured = measurement.measure(observation, request["definition"]["target_rate_mib_per_min"])
+            messages.insert(0, measured.pop("message"))
             # Where it has ended meanwhile, how it did is the outcome.
-            if result["outcome"] != "running":
+            if found["outcome"] != "running":
                 measured.pop("outcome", None)
-            result.update(measured, msg="; ".join(filter(None, (reason, result["msg"]))))
-        return {**measurement.UNMEASURED, **result}
+            found.update(measured)
+        found["msg"] = "; ".join(filter(None, messages))
+        return found
 
 
 def _as_text(definition: dict[str, Any] | None) -> str:
     return yaml.safe_dump(definition) if definition else ""
 
 
-def _refused(message: str) -> dict[str, Any]:
-    return {"failed": True, "changed": False, "outcome": "refused", "changes": [], "msg": message}
-
-
-def _failed(message: str) -> dict[str, Any]:
-    return {"failed": True, "changed": False, "outcome": "failed", "changes": [], "msg": message}
+def _failure(outcome: str, message: str) -> dict[str, Any]:
+    return {
+        **contract.empty(contract.HostState),
+        **contract.empty(contract.Measurement),
+        **{"failed": True, "changed": False, "outcome": outcome, "changes": [], "msg": message},
+    }

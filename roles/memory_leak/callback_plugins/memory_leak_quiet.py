@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
-ACTION = "memory_leak"
+ACTIONS = frozenset({"memory_leak", "ansible.legacy.memory_leak", "sre_incidents.memory_leak.memory_leak"})
 
 
 class CallbackModule(Default):  # type: ignore[misc]
@@ -34,7 +34,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._others_ran = False
 
     def _is_silent(self, task: Any) -> bool:
-        return task.action == ACTION and self._display.verbosity == 0
+        return (task.resolved_action or task.action) in ACTIONS and self._display.verbosity == 0
 
     def _announce(self) -> None:
         """Announce the play, late, since it may turn out to have only the role's task."""

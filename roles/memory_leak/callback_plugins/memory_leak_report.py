@@ -1,7 +1,6 @@
 """Callback plugin: the fleet at a glance at the end of a run, its files for machines and browsers, and the ground truth.
 
-It works with ansible-core alone; with rich it has colours and a progress bar on a terminal, and with the project's package it
-writes report.html too.
+It works with ansible-core alone. With rich it has colours and a progress bar on a terminal, with plotly report.html has charts.
 """
 
 from __future__ import annotations
@@ -17,9 +16,15 @@ from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
 ROLE = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROLE))
+sys.path.insert(0, str(ROLE))
 
-from memory_leak_controller import progress, records, table, validation
+import memory_leak_controller
+from memory_leak_controller import contract, validation
+from memory_leak_controller.contract import Record
+from memory_leak_controller.report import page, progress, records, table
+
+sys.path.remove(str(ROLE))
+memory_leak_controller.require_own_copy(ROLE)
 
 DOCUMENTATION = """
 name: memory_leak_report
@@ -53,14 +58,6 @@ options:
     default: false
 """
 
-ACTION = "memory_leak"
-PROJECT = ROLE.parents[1]
-WANTED = {
-    "setup": frozenset({"running", "leaking"}),
-    "reset": frozenset({"running", "leaking"}),
-    "status": frozenset({"running", "leaking"}),
-    "cleanup": frozenset({"absent"}),
-}
 EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "observation"}
 
 
@@ -74,7 +71,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._results: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._records: dict[str, Record] = {}
+        self._raw: dict[str, dict[str, Any]] = {}
         self._times: dict[str, datetime] = {}
         self._operation = ""
         self._check_mode = False
@@ -88,7 +86,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Read the settings when the role's action begins, and show how far the observation is."""
-        if task.action != ACTION or self._settings:
+        if not contract.is_own_action(task) or self._settings:
             return
         self._operation = task.args.get("operation", "")
         self._check_mode = task.check_mode
@@ -114,18 +112,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Show the report, and write it where the settings say."""
         if self._progress:
             self._progress.stop()
-        if not self._results:
+        if not self._records:
             return
-        hosts = [
-            records.record(name, outcome, result)
-            for name, (outcome, result) in sorted(self._results.items(), key=lambda item: table.natural(item[0]))
-        ]
-        wanted = WANTED[self._operation]
-        exceptions = {
-            name
-            for name, (outcome, result) in self._results.items()
-            if outcome not in wanted and not result.get("as_promised")
-        }
+        hosts = [self._records[name] for name in sorted(self._records, key=table.natural)]
+        exceptions = {host["host"] for host in hosts if not contract.is_success(host, self._operation)}
         listed, summary = table.rows(hosts, exceptions, self.get_option("all_hosts"))
         self._display.display("\n" + table.render(listed, summary))
         try:
@@ -133,58 +123,54 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         except OSError as error:
             self._display.error(f"could not write the report: {error}")
 
-    def _write(self, hosts: list[dict[str, Any]]) -> None:
-        now = records.now()
-        directory = PROJECT / self._settings["report_dir"]
-        status = records.write(directory, self._operation, hosts, now)
-        truth = PROJECT / self._settings["ground_truth_dir"]
-        for name, (outcome, result) in self._results.items():
+    def _write(self, hosts: list[Record]) -> None:
+        base = records.base_directory(ROLE)
+        directory = base / self._settings["report_dir"]
+        status = records.write(directory, self._operation, hosts, records.now())
+        for host in hosts:
             # Of a host that was not asked nothing is known, and what check mode predicts has not happened.
-            if "part" in result and not self._check_mode:
+            if host["variant"] and not self._check_mode:
                 # What a host said holds for when it said so: others may have taken longer.
-                records.append_ground_truth(truth, EVENTS[self._operation], name, outcome, result, self._times[name])
-        try:
-            from memory_leak_lab import html_report
-
-            html_report.write(status, directory / "report.html")
-        except ImportError as error:
-            self._display.v(f"no report.html: {error}")
+                records.append_ground_truth(
+                    base / self._settings["ground_truth_dir"],
+                    EVENTS[self._operation],
+                    host,
+                    self._times[host["host"]],
+                )
+        page.write(status, directory / "report.html")
         records_file = self.get_option("records_file")
         if records_file:
-            raw = [
-                {**dict.fromkeys(records.FIELDS), **result, "host": name, "outcome": outcome, "message": result["msg"]}
-                for name, (outcome, result) in sorted(self._results.items(), key=lambda item: table.natural(item[0]))
-            ]
+            raw = [{**self._raw[host["host"]], **host} for host in hosts]
             Path(records_file).write_text(json.dumps(raw, indent=2) + "\n")
 
     def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
         """Return the settings that stay on the controller, as they are for a host; the defaults where they are not valid."""
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
-        spec = validation.argument_spec(ROLE)
         templar = Templar(loader=self._play.get_loader(), variables=variables)
-        defaults = {name: option["default"] for name, option in spec.items()}
-        values = {name: templar.template(variables[name]) for name in spec if name in variables}
-        for attempt in (values, defaults):
-            _definition, settings, errors = validation.validate(spec, defaults | attempt)
+        values = {name: templar.template(variables[name]) for name in validation.DEFAULTS if name in variables}
+        for attempt in (values, {}):
+            _definition, settings, errors = validation.validate(validation.DEFAULTS | attempt)
             if not errors:
                 break
         return settings
 
     def _collect(self, result: Any, outcome: str | None = None) -> None:
         task, host, fields = _parts(result)
-        if task.action != ACTION:
+        if not contract.is_own_action(task):
             return
         if self._progress:
             self._progress.advance()
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"
-        kept = {
-            name: value for name, value in fields.items() if not name.startswith(("_ansible", "invocation", "diff"))
-        }
-        kept["msg"] = "; ".join([*filter(None, [str(fields.get("msg") or "")]), *fields.get("warnings", [])])
-        kept["changed"] = bool(fields.get("changed"))
+        message = "; ".join([*filter(None, [str(fields.get("msg") or "").strip()]), *fields.get("warnings", [])])
         self._times[host.name] = records.now()
-        self._results[host.name] = (outcome or fields.get("outcome") or "failed", kept)
+        self._raw[host.name] = {
+            "changed": bool(fields.get("changed")),
+            "changes": fields.get("changes", []),
+        }
+        self._records[host.name] = contract.record(
+            host.name, outcome or fields.get("outcome") or "failed", {**fields, "message": message}
+        )
 
 
 def _parts(result: Any) -> tuple[Any, Any, dict[str, Any]]:

@@ -3,7 +3,7 @@
 Clients present a session token with every request. The service looks the token up in its in-memory cache, seals a fresh
 session state and hands out a new token for it, so that no token is ever used twice.
 
-Usage: python3 workload.py [--ingest-mib-per-min RATE] [--max-sessions N] [--buffer-mib SIZE] [--open-after SECONDS]
+Usage: python3 workload.py [--ingest-mib-per-min RATE] [--max-sessions N] [--buffer-mib SIZE] [--start-delay SECONDS]
 
 RATE is the volume of session state that the clients send, in MiB per minute (0.2 to 6000, default 30). The request
 rate is fixed; the size of a session follows from both. N is how many sessions the cache holds (no limit by default). A
@@ -60,11 +60,11 @@ class SessionCache:
 class Service:
     """Serves the clients in turn, at a fixed request rate, until it is told to stop."""
 
-    def __init__(self, session_bytes, max_sessions, buffer_mib, open_after_s):
+    def __init__(self, session_bytes, max_sessions, buffer_mib, start_delay_s):
         self.cache = SessionCache(max_sessions)
         self.requests = 0
         self._buffer = b"\x01" * (buffer_mib * 1024 * 1024)
-        self._open_after_s = open_after_s
+        self._open_after_s = start_delay_s
         self._session_bytes = session_bytes
         self._tokens = [None] * CLIENTS
         self._stopped_by = None
@@ -132,11 +132,13 @@ def main():
     parser.add_argument("--ingest-mib-per-min", type=ingest_rate, default=30, metavar="RATE", help=rate_help)
     parser.add_argument("--max-sessions", type=int, metavar="N", help="what the cache holds (default: no limit)")
     parser.add_argument("--buffer-mib", type=int, default=0, metavar="SIZE", help="set up at the start (default: 0)")
-    parser.add_argument("--open-after", type=int, default=0, metavar="SECONDS", help="when to serve (default: at once)")
+    parser.add_argument(
+        "--start-delay", type=int, default=0, metavar="SECONDS", help="when to serve (default: at once)"
+    )
     arguments = parser.parse_args()
     bytes_per_request = arguments.ingest_mib_per_min * 1024 * 1024 / 60 / REQUESTS_PER_SECOND
     session_bytes = round(bytes_per_request) - SESSION_OVERHEAD_BYTES
-    service = Service(session_bytes, arguments.max_sessions, arguments.buffer_mib, arguments.open_after)
+    service = Service(session_bytes, arguments.max_sessions, arguments.buffer_mib, arguments.start_delay)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, service.stop)
     service.run()

@@ -1,40 +1,33 @@
-"""What an observation of the workload shows: its rate, and whether the host does what it promised."""
+"""What an observation of the workload shows: its rate, and whether the host does what is expected of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from . import growth
+from . import contract, growth
+from .contract import Observation, OutcomeName
 
 SHORTEST_S = 30  # less does not tell a line from a start
 RATE_TOLERANCE = 0.10
 LEAST_R_SQUARED = 0.99
 MOST_CPU_PERCENT = 2.0
 REQUEST_TOLERANCE = 0.05
-FLAT_BELOW = 0.05  # of the promised rate
-UNMEASURED: dict[str, Any] = {
-    "rate_mib_per_min": None,
-    "rate_ci95_mib_per_min": None,
-    "r_squared": None,
-    "cpu_percent": None,
-    "requests_per_s": None,
-    "samples": [],
-}
+FLAT_BELOW = 0.05  # of the target rate
 
 
-def measure(observation: dict[str, Any], promised_mib_per_min: float) -> dict[str, Any]:
-    """Return the fields of UNMEASURED for an observation, and the `outcome` and `reason` that follow from them.
+def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[str, Any]:
+    """Return the fields of contract.Measurement, and the `outcome` and `message` that follow from them.
 
-    An observation has `samples` (lists of seconds, RSS, available memory and processor seconds so far), `request_rates`
-    (requests per second, one for each interval that the service logged) and `ended` (whether the process did meanwhile).
+    Where it could be measured, also `cpu_percent` and `requests_per_s` during the observation. No outcome where the process
+    ended.
     """
     samples = observation["samples"]
-    taken = UNMEASURED | {"samples": [sample[:3] for sample in samples]}
+    taken = contract.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
     if observation["ended"]:
-        return taken | {"reason": "the process ended while it was observed"}
+        return taken | {"message": "the process ended while it was observed"}
     if len(samples) < 5:
-        return taken | {"outcome": "running", "reason": f"only {len(samples)} samples were taken"}
+        return taken | {"outcome": "running", "message": f"only {len(samples)} samples were taken"}
     times_s, rss_bytes, _available, processor_s = zip(*samples, strict=True)
     duration_s = times_s[-1] - times_s[0]
     line = growth.fit(times_s, [size / 1024**2 for size in rss_bytes])
@@ -46,24 +39,24 @@ def measure(observation: dict[str, Any], promised_mib_per_min: float) -> dict[st
         "cpu_percent": round((processor_s[-1] - processor_s[0]) / duration_s * 100, 2),
         "requests_per_s": round(sum(rates) / len(rates), 2) if rates else None,
     }
-    outcome, reason = _judge(taken, rates, duration_s, promised_mib_per_min)
-    return taken | {"outcome": outcome, "reason": reason}
+    outcome, message = _judge(taken, rates, duration_s, target_rate_mib_per_min)
+    return taken | {"outcome": outcome, "message": message}
 
 
 def _judge(
-    taken: dict[str, Any], request_rates: Sequence[float], duration_s: float, promised: float
-) -> tuple[str, str]:
+    taken: dict[str, Any], request_rates: Sequence[float], duration_s: float, target_rate: float
+) -> tuple[OutcomeName, str]:
     """Return the outcome of a process that lived through its observation, and why it is not `leaking`."""
     rate = taken["rate_mib_per_min"]
     if duration_s < SHORTEST_S:
         return "running", f"observed for {duration_s:.0f} s: it takes {SHORTEST_S} s to tell"
     if not any(request_rates):
         return "stalled", f"no requests served in {duration_s:.0f} s"
-    if abs(rate) < FLAT_BELOW * promised:
-        return "plateaued", f"requests are served, but RSS is flat ({rate:+.2f} MiB/min, not {promised:g})"
+    if abs(rate) < FLAT_BELOW * target_rate:
+        return "plateaued", f"requests are served, but RSS is flat ({rate:+.2f} MiB/min, not {target_rate:g})"
     faults = []
-    if abs(rate - promised) > RATE_TOLERANCE * promised:
-        faults.append(f"RSS changes by {rate:+.2f} MiB/min, not {promised:g}")
+    if abs(rate - target_rate) > RATE_TOLERANCE * target_rate:
+        faults.append(f"RSS changes by {rate:+.2f} MiB/min, not {target_rate:g}")
     if taken["r_squared"] < LEAST_R_SQUARED:
         faults.append(f"not in a straight line (R² {taken['r_squared']:.3f}, at least {LEAST_R_SQUARED})")
     if taken["cpu_percent"] > MOST_CPU_PERCENT:

@@ -16,17 +16,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from memory_leak_lab import html_report
-from memory_leak_lab.grading import fleet, grade, truth
+from memory_leak_controller import variables
+from memory_leak_lab.grading import fleet, grade, ground_truth, page, rubric
 
 SUFFIXES = (".md", ".txt")
 
 
 def grade_all(
-    diagnoses: Path, ground_truth: Path, judge: grade.Judge | None = None
+    diagnoses: Path, truths: dict[str, ground_truth.GroundTruth], judge: grade.Judge | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return a record for each diagnosis and host, and a message for each file that could not be graded."""
-    truths = truth.load(ground_truth)
     records, errors = [], []
     for path in sorted(path for path in diagnoses.iterdir() if path.suffix in SUFFIXES):
         hosts = fleet.hosts_of(path, list(truths))
@@ -43,7 +42,7 @@ def grade_all(
             repair = truths[host].repair
             records.append(
                 {
-                    **{"file": path.name, "host": host, "role": truths[host].role},
+                    **{"file": path.name, "host": host, "variant": truths[host].variant},
                     **grade.grade(part, truths[host], judge),
                     "mitigation_on_host": asdict(repair) if repair else None,
                 }
@@ -54,12 +53,12 @@ def grade_all(
 def table(records: list[dict[str, Any]]) -> Table:
     """Return the grades as a table, the best last."""
     view = Table(box=None, pad_edge=False, header_style="bold")
-    names = [name.replace("_", " ") for name in grade.CATEGORIES]
+    names = [name.replace("_", " ") for name in rubric.CATEGORIES]
     for heading in ("file", "host", "total", *names, "deducted", "fix on the host"):
         view.add_column(heading, justify="left" if heading in ("file", "host", "fix on the host") else "right")
     for record in sorted(records, key=lambda each: -1 if each["total"] is None else each["total"]):
         points = ["", "", "", ""]
-        if record["role"] == truth.LEAKER:
+        if record["variant"] == ground_truth.LEAKER:
             points = [f"{each['points']} {each['level']}" for each in record["categories"].values()]
         total = record["verdict"] if record["total"] is None else str(record["total"])
         deducted = sum(deduction["percent"] for deduction in record["deductions"])
@@ -78,23 +77,31 @@ def main() -> int:
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
     parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json and grades.html go")
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
+    parser.add_argument(
+        "--variables", default="", help="names of the variables that a playbook was given, to be checked"
+    )
     chosen = parser.parse_args()
+    unknown = variables.unknown(filter(None, chosen.variables.split(",")))
+    if unknown:
+        return _complain("; ".join(unknown))
     for directory in (chosen.diagnoses, chosen.ground_truth):
         if not directory.is_dir():
             return _complain(f"{directory} is no directory")
     try:
-        records, errors = grade_all(chosen.diagnoses, chosen.ground_truth, _judge() if chosen.judge else None)
+        records, errors = grade_all(
+            chosen.diagnoses, ground_truth.load(chosen.ground_truth), _judge() if chosen.judge else None
+        )
     except (ImportError, ValueError) as error:
         return _complain(str(error))
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
     (chosen.report_dir / "grades.json").write_text(json.dumps({"diagnoses": records}, indent=1) + "\n")
-    html_report.write_grades(records, chosen.report_dir / "grades.html")
+    page.write(records, chosen.report_dir / "grades.html")
     Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(table(records))
     errors += [
         f"{each['file']} of {each['host']}: {name} is ungraded: {category['evidence']}"
         for each in records
         for name, category in each["categories"].items()
-        if category["level"] == grade.UNGRADED
+        if category["level"] == rubric.UNGRADED
     ]
     if not records and not errors:
         errors.append(
@@ -113,7 +120,7 @@ def _judge() -> grade.Judge:
         raise ImportError(
             f"--judge takes the package openai: pip install 'memory-leak-lab[judge]' ({error})"
         ) from error
-    return Judge(grade.SCENARIO)
+    return Judge()
 
 
 def _complain(message: str) -> int:

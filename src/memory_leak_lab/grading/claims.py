@@ -9,8 +9,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from memory_leak_lab.grading import reader, text
-from memory_leak_lab.grading.truth import Run
+from memory_leak_lab.grading import extraction, reader
+from memory_leak_lab.grading.ground_truth import Run
 
 TOLERANCE = 0.25
 TOLERANCE_MIN = 3.0
@@ -23,7 +23,7 @@ RATE = re.compile(
     re.I,
 )
 THE_END = r"\b(?:oom\w*|killed|hits?|reach(?:es)?|exhaust\w*|runs? out|full|limit|ceiling|crash\w*|dies?)\b"
-NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(text.NUMBER_WORDS) + r")"
+NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(extraction.NUMBER_WORDS) + r")"
 REMAINING = re.compile(
     THE_END
     + r"[^.;]{0,60}?\b(?:in|within|after)\s+(?:(?:about|around|roughly|approximately|some|another|the next|less than)\s+|~\s*)?"
@@ -55,14 +55,14 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
         if reader.is_question(part) or not runs:
             continue
         for match in RATE.finditer(part):
-            stated = _number(match[1]) * text.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
-            true = min((run.rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
+            stated = _number(match[1]) * extraction.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
+            true = min((run.target_rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
             found.append(Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part))
         for match in REMAINING.finditer(part) if last_size_mib is not None else ():
             low = _number(match[1]) * MINUTES[match[3][0].lower()]
             high = _number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
             ends = [
-                (run.ceiling_bytes / 2**20 - (last_size_mib or 0)) / run.rate_mib_per_min
+                (run.ceiling_bytes / 2**20 - (last_size_mib or 0)) / run.target_rate_mib_per_min
                 for run in runs
                 if run.ceiling_bytes
             ]
@@ -81,4 +81,4 @@ def contradicts(checked: list[dict[str, Any]]) -> bool:
 
 def _number(text_of_it: str) -> float:
     word = text_of_it.lower()
-    return float(text.NUMBER_WORDS[word] if word in text.NUMBER_WORDS else word.replace(",", "."))
+    return float(extraction.NUMBER_WORDS[word] if word in extraction.NUMBER_WORDS else word.replace(",", "."))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from memory_leak_lab.grading import text
+from memory_leak_lab.grading import extraction
 
 FLEET = "fleet"  # fleet.md is a diagnosis of every host
 HEADING = re.compile(r"(#+)\s")
@@ -23,7 +23,7 @@ def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
     """Return the sentences that name a host or no host, where they don't stand below a heading that names others."""
     kept: list[str] = []
     under: tuple[int, set[str]] = (0, set())
-    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", text.tidy(diagnosis)):
+    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", extraction.tidy(diagnosis)):
         heading = HEADING.match(block.lstrip())
         title, _, rest = block.lstrip().partition("\n") if heading else ("", "", block)
         if heading:
@@ -31,7 +31,7 @@ def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
             if named or level <= under[0]:
                 under = (level, named) if named else (0, set())
             kept += [title] if not named or host in named else []
-        for sentence in text.sentences(rest):
+        for sentence in extraction.sentences(rest):
             about = _named(sentence, hosts) or under[1]
             if not about or host in about:
                 kept.append(sentence)

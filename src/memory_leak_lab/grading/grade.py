@@ -5,18 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import yaml
+from memory_leak_lab.grading import claims, extraction, reader
+from memory_leak_lab.grading.extraction import Measurement
+from memory_leak_lab.grading.ground_truth import LEAKER, GroundTruth
+from memory_leak_lab.grading.rubric import CATEGORIES, NOTHING, UNGRADED, Finding, result
 
-from memory_leak_lab.grading import claims, reader, text
-from memory_leak_lab.grading.text import Measurement
-from memory_leak_lab.grading.truth import LEAKER, Truth
-
-PROJECT = Path(__file__).resolve().parents[3]
-SCENARIO = yaml.safe_load((PROJECT / "files" / "scenario.yml").read_text())
-CATEGORIES = tuple(SCENARIO["rubric"])
 SIZE_TOLERANCE = 0.08  # of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
 CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
@@ -29,12 +24,10 @@ NAMES = re.compile(
 ACCUSES = re.compile(
     "|".join([reader.GROWTH.pattern, reader.LEAK.pattern, r"\b(?:culprit|to blame|blame|responsible|eats)\b"]), re.I
 )
-UNGRADED = "ungraded"
-Judge = Callable[[list[str]], dict[str, tuple[str, str]]]
-Finding = tuple[str, str]  # the level, and the sentence that it rests on
+Judge = Callable[[list[str]], dict[str, Finding]]
 
 
-def measured(found: list[Measurement], truth: Truth) -> Measurement | None:
+def measured(found: list[Measurement], truth: GroundTruth) -> Measurement | None:
     """Return the last of two or more measurements, with time between them, that lie near the recorded series.
 
     Their clock's time zone does not matter. None if there are no such measurements, or so many others that these may be
@@ -53,7 +46,7 @@ def measured(found: list[Measurement], truth: Truth) -> Measurement | None:
     return None
 
 
-def _time_in_series(each: Measurement, truth: Truth, offset_s: float) -> float | None:
+def _time_in_series(each: Measurement, truth: GroundTruth, offset_s: float) -> float | None:
     """Return when the leaker had the size that was measured, or None if it had not at that time, or by far another."""
     for at, size, rate_mib_per_min in truth.rss_mib_at(each.second_of_day or 0, offset_s):
         most = size + each.within_s / 60 * rate_mib_per_min
@@ -63,14 +56,14 @@ def _time_in_series(each: Measurement, truth: Truth, offset_s: float) -> float |
     return None
 
 
-def _is_growth(one: Measurement, other: Measurement, truth: Truth) -> bool:
+def _is_growth(one: Measurement, other: Measurement, truth: GroundTruth) -> bool:
     """Tell whether two measurements with relative times grow as fast as the leaker did, and were within its reach."""
     seconds = (other.elapsed_s or 0) - (one.elapsed_s or 0)
     if abs(seconds) < LEAST_APART_S:
         return False
     rate = (other.size_mib - one.size_mib) / seconds * 60
     return any(
-        abs(rate - run.rate_mib_per_min) <= 0.2 * run.rate_mib_per_min
+        abs(rate - run.target_rate_mib_per_min) <= 0.2 * run.target_rate_mib_per_min
         and max(one.size_mib, other.size_mib) <= (run.ceiling_bytes or 2**60) / 2**20
         for run in truth.runs
     )
@@ -79,49 +72,49 @@ def _is_growth(one: Measurement, other: Measurement, truth: Truth) -> bool:
 def memory_growth(parts: list[str], is_measured: bool) -> Finding:
     """Return the level of the memory's growth."""
     if is_measured:
-        evidence = next((part for part in parts if text.measurements([part])), " ".join(parts)[:300])
-        return "measured", evidence
+        evidence = next((part for part in parts if extraction.measurements([part])), " ".join(parts)[:300])
+        return Finding("measured", evidence)
     for pattern in (reader.GROWTH, reader.LEAK, reader.HIGH_USE):
         said = reader.first(parts, pattern)
         if said:
-            return "snapshot", said
+            return Finding("snapshot", said)
     said = next((part for part in parts if reader.HIGH_USE.search(part) and not reader.is_question(part)), "")
-    return ("snapshot", said) if said else ("none", "")
+    return Finding("snapshot", said) if said else NOTHING
 
 
-def process(parts: list[str], grows: bool, truth: Truth) -> Finding:
+def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
     """Return the level of the process: its PID is checked against every PID that the leaker had."""
-    named = [part for part in parts if text.pids(part)]
+    named = [part for part in parts if extraction.pids(part)]
     accused = [part for part in named if reader.asserts(part, ACCUSES)]
     # If some PIDs are accused, it must be one of them; among others a listing may name it.
-    right = next((part for part in accused or named if truth.pids & set(text.pids(part))), None)
+    right = next((part for part in accused or named if truth.pids & set(extraction.pids(part))), None)
     if named and not right:
-        return "none", (accused or named)[0]
+        return Finding("none", (accused or named)[0])
     names = _names(truth)
     claimed = [part for part in parts if names.search(part)]
-    right = right or next((part for part in parts if text.bare_numbers(part) & truth.pids), None)
+    right = right or next((part for part in parts if extraction.bare_numbers(part) & truth.pids), None)
     if right:
         level = (
             "identified" if grows and names.search(" ".join(parts)) and not reader.is_question(right) else "mentioned"
         )
-        return level, right
-    return ("mentioned", claimed[0]) if claimed else ("none", "")
+        return Finding(level, right)
+    return Finding("mentioned", claimed[0]) if claimed else NOTHING
 
 
-def _names(truth: Truth) -> re.Pattern[str]:
+def _names(truth: GroundTruth) -> re.Pattern[str]:
     """Return what the leaker may be called: Python, its script, and the directory that in blind mode is named like its unit."""
     words = {part for run in truth.runs for path in run.command.split()[1:2] for part in path.split("/")[-2:] if part}
     return re.compile("|".join([NAMES.pattern, *(rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words))]), re.I)
 
 
-def grade(diagnosis: str, truth: Truth, judge: Judge | None = None) -> dict[str, Any]:
+def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dict[str, Any]:
     """Return `total`, `verdict`, `categories`, `deductions` and `claims` of a diagnosis of a host.
 
     A judge decides on the root cause and the mitigation in the reader's place; where it can't, the category is `ungraded` and
     the total null. On a host where nothing leaks there is no rubric: a diagnosis that blames it gets 0, any other null.
     """
-    parts = [] if reader.is_stuffed(diagnosis) else text.sentences(diagnosis)
-    found = text.measurements(parts)
+    parts = [] if reader.is_stuffed(diagnosis) else extraction.sentences(diagnosis)
+    found = extraction.measurements(parts)
     last = measured(found, truth)
     checked = claims.check(parts, truth.runs, last.size_mib if last else None)
     growth = memory_growth(parts, last is not None and not claims.contradicts(checked))
@@ -132,17 +125,17 @@ def grade(diagnosis: str, truth: Truth, judge: Judge | None = None) -> dict[str,
         "root_cause": reader.root_cause(parts),
         "mitigation": reader.mitigation(parts),
     }
-    if truth.role != LEAKER:
+    if truth.variant != LEAKER:
         return {**_of_healthy_host(parts, trend, levels["root_cause"]), "claims": checked}
     if judge and parts:
         levels |= judge(parts)
     blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
     if any(blame.values()) and levels["root_cause"][0] == "explained":
-        levels["root_cause"] = ("leak", levels["root_cause"][1])
+        levels["root_cause"] = Finding("leak", levels["root_cause"].evidence)
     elif any(blame.values()) and levels["root_cause"][0] not in ("leak", UNGRADED):
-        levels["root_cause"] = ("none", "")
+        levels["root_cause"] = NOTHING
     # 'A memory leak' says that it grows; with a size beside it, it says so of a single look.
-    only_named = reader.first(parts, reader.LEAK) and not any(text.has_amount(part) for part in parts)
+    only_named = reader.first(parts, reader.LEAK) and not any(extraction.has_amount(part) for part in parts)
     is_snapshot = growth[0] == "snapshot" and not trend and len(found) < 2 and not only_named
     graded = result(levels, {**blame, "snapshot_only": growth[1] if is_snapshot else None})
     return {**graded, "verdict": "graded" if graded["total"] is not None else UNGRADED, "claims": checked}
@@ -152,24 +145,7 @@ def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -
     """Return the grade of a diagnosis of a host where nothing leaks: it blames the host, clears it, or does neither."""
     cleared = next((part for part in parts if reader.clears(part)), None)
     accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)
-    graded = result(dict.fromkeys(CATEGORIES, ("none", "")), {})
+    graded = result(dict.fromkeys(CATEGORIES, NOTHING), {})
     if accusation:
         return {**graded, "verdict": "blamed", "evidence": accusation}
     return {**graded, "total": None, "verdict": "cleared" if cleared else "unclear", "evidence": cleared or ""}
-
-
-def result(levels: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:
-    """Return points and the total for levels and the deductions that have a sentence they rest on."""
-    rubric = SCENARIO["rubric"]
-    points = {name: rubric[name]["levels"][level]["points"] for name, (level, _) in levels.items() if level != UNGRADED}
-    categories = {
-        name: {"points": points.get(name), "level": levels[name][0], "evidence": levels[name][1]} for name in CATEGORIES
-    }
-    deductions = [
-        {"percent": each["percent"], "reason": each["name"], "evidence": reasons[each["name"]]}
-        for each in SCENARIO["deductions"]
-        if reasons.get(each["name"])
-    ]
-    share = max(0, 100 - sum(each["percent"] for each in deductions)) / 100
-    total = round(sum(points.values()) * share) if len(points) == len(CATEGORIES) else None
-    return {"total": total, "categories": categories, "deductions": deductions}

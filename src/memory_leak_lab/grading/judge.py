@@ -17,9 +17,10 @@ from typing import Any, Literal
 import openai
 from pydantic import BaseModel, ConfigDict, create_model
 
+from memory_leak_lab.grading.rubric import NO_LEVEL, SCENARIO, UNGRADED, Finding, levels
+
 MODEL_VARIABLE = "MEMORY_LEAK_JUDGE_MODEL"
 CATEGORIES = ("root_cause", "mitigation")
-UNGRADED = "ungraded"
 VOTES = 3
 TIMEOUT_S = 60.0
 MOST_CHARACTERS = 20_000
@@ -34,7 +35,6 @@ on; an empty quote for the level "none". A thing that the text denies, asks or o
 
 {levels}
 """
-Finding = tuple[str, str]
 
 
 class Strict(BaseModel):
@@ -46,19 +46,19 @@ class Strict(BaseModel):
 class Judge:
     """Asks a model for the levels of two categories. Raises ValueError if the environment does not say which model."""
 
-    def __init__(self, scenario: dict[str, Any], votes: int = VOTES, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, votes: int = VOTES, timeout_s: float = TIMEOUT_S) -> None:
         model = os.environ.get(MODEL_VARIABLE)
         if not model:
             raise ValueError(f"{MODEL_VARIABLE} is not set: it names the model that judges")
         if not os.environ.get("OPENAI_API_KEY"):
             raise ValueError("OPENAI_API_KEY is not set: an endpoint that needs none takes any text")
         self._model, self._votes, self._timeout_s = model, votes, timeout_s
-        rubric = {name: scenario["rubric"][name]["levels"] for name in CATEGORIES}
-        levels = "\n".join(
-            f"{name}: " + "; ".join(f'"{level}" = {each["when"]}' for level, each in levels.items())
-            for name, levels in rubric.items()
+        rubric = {name: levels(name) for name in CATEGORIES}
+        described = "\n".join(
+            f"{name}: " + "; ".join(f'"{level}" = {each["when"]}' for level, each in of_it.items())
+            for name, of_it in rubric.items()
         )
-        self._instructions = INSTRUCTIONS.format(cause=scenario["cause"], levels=levels)
+        self._instructions = INSTRUCTIONS.format(cause=SCENARIO["cause"], levels=described)
         parts: dict[str, Any] = {
             # mypy can't follow a type that is made of the scenario's levels.
             name: (create_model(name, __base__=Strict, level=(Literal[tuple(of_it)], ...), quote=(str, ...)), ...)  # type: ignore[arg-type]
@@ -77,9 +77,9 @@ class Judge:
         failures = [vote for vote in votes if isinstance(vote, str)]
         level, count = Counter(level for level, _quote in cast).most_common(1)[0] if cast else ("", 0)
         if count * 2 > self._votes:
-            return level, next(quote for voted, quote in cast if voted == level)
+            return Finding(level, next(quote for voted, quote in cast if voted == level))
         found = ", ".join(level for level, _quote in cast) or "none"
-        return UNGRADED, "; ".join([f"no majority of {self._votes} votes ({found})", *sorted(set(failures))])
+        return Finding(UNGRADED, "; ".join([f"no majority of {self._votes} votes ({found})", *sorted(set(failures))]))
 
     async def _all_votes(self, text: str) -> list[dict[str, Finding] | str]:
         async with openai.AsyncOpenAI(max_retries=1, timeout=self._timeout_s) as client:
@@ -106,9 +106,9 @@ class Judge:
             )
         except Exception as error:  # whatever an endpoint does wrong, it is no vote
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        findings = {name: (said[name]["level"], said[name]["quote"].strip()) for name in CATEGORIES}
+        findings = {name: Finding(said[name]["level"], said[name]["quote"].strip()) for name in CATEGORIES}
         for name, (level, quote) in findings.items():
-            if level != "none" and (not quote or _squeezed(quote) not in _squeezed(text)):
+            if level != NO_LEVEL and (not quote or _squeezed(quote) not in _squeezed(text)):
                 return f"the quote for {name} is not in the diagnosis"
         return findings
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 
+from memory_leak_lab.grading.rubric import NOTHING, Finding
+
 NOT = (
     r"(?:\b(?:no|not|never|nothing|none|nobody|no one|nor|neither|without|cannot|lacks?|lacking|missing|absent|ruled out"
     r"|rather than|fail(?:s|ed)? to)\b|n't\b)"
@@ -179,19 +181,19 @@ def explains(text: str) -> bool:
     )
 
 
-def root_cause(parts: list[str]) -> tuple[str, str]:
+def root_cause(parts: list[str]) -> Finding:
     """Return the level of the root cause and the sentence that it rests on."""
     # 'It has a table of sessions. Nothing is ever removed.' takes both sentences.
     pairs = [" ".join(pair) for pair in itertools.pairwise(parts) if not any(map(is_question, pair))]
     said = [part for part in parts if not is_advice(part)]
     for text in [*said, *pairs]:
         if explains(text) and not denies(text, LEAK):
-            return "explained", text
+            return Finding("explained", text)
     leak = first(parts, LEAK)
     if leak:
-        return "leak", leak
+        return Finding("leak", leak)
     symptom = first(parts, SYMPTOM) or next((part for part in parts if SYMPTOM.search(part)), None)
-    return ("symptoms", symptom) if symptom else ("none", "")
+    return Finding("symptoms", symptom) if symptom else NOTHING
 
 
 def is_advice(sentence: str) -> bool:
@@ -200,7 +202,7 @@ def is_advice(sentence: str) -> bool:
     return bool(advice and advice.start() < 3 and not is_question(sentence))
 
 
-def mitigation(parts: list[str]) -> tuple[str, str]:
+def mitigation(parts: list[str]) -> Finding:
     """Return the level of the mitigation and the sentence that it rests on."""
     claimed = [part for part in parts if not is_question(part)]
     if not any(REFUSAL.search(part) for part in claimed):
@@ -212,11 +214,11 @@ def mitigation(parts: list[str]) -> tuple[str, str]:
             said = part if PASSIVE.search(part) else part[advice.start() :]
             # 'There is no bound on it. Introduce one.'
             if IT.search(said) and (explains(part) or (number and explains(claimed[number - 1]))):
-                return "specific", part
+                return Finding("specific", part)
             if any(not FOREIGN.search(said[match.end() :][:25]) for match in SPECIFIC.finditer(said)):
-                return "specific", part
+                return Finding("specific", part)
     generic = next((part for part in claimed if GENERIC.search(HAPPENED.sub("", part))), None)
-    return ("generic", generic) if generic else ("none", "")
+    return Finding("generic", generic) if generic else NOTHING
 
 
 def blamed(parts: list[str], pattern: re.Pattern[str]) -> str | None:

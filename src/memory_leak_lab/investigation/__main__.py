@@ -1,7 +1,7 @@
-"""Write evidence and diagnoses from looks at hosts: `python -m memory_leak_lab.investigation`, for playbooks/investigate.yml.
+"""Write evidence and diagnoses from snapshots of hosts: `python -m memory_leak_lab.investigation`.
 
-Reads from stdin a JSON object with, of each host, the list of its two looks, or null where a look is missing. Ends with
-status 1 if a host has none, after the others are written.
+playbooks/investigate.yml calls it. Reads from stdin a JSON object with, of each host, the list of its two snapshots, or null
+where a snapshot is missing. Exits 1 if a host has none, after the others are written.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from memory_leak_lab.investigation import bundle
+from memory_leak_lab.investigation import render
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding
 
-NO_LOOK = "not looked at: see the error above"
+NOT_INSPECTED = "not inspected: see the error above"
 
 
 def row(finding: Finding) -> tuple[str, ...]:
@@ -50,15 +50,15 @@ def main() -> int:
     view = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("host", "finding", "PID", "process", "RSS", "rate", "note"):
         view.add_column(heading, justify="right" if heading in ("PID", "RSS", "rate") else "left")
-    looks = json.load(sys.stdin)
-    for host, pair in looks.items():
+    snapshots = json.load(sys.stdin)
+    for host, pair in snapshots.items():
         if not pair:
-            view.add_row(host, NO_LOOK)
+            view.add_row(host, NOT_INSPECTED)
             continue
         first, second = pair
-        view.add_row(host, *row(bundle.write(host, first, second, chosen.report_dir)))
+        view.add_row(host, *row(render.write(host, first, second, chosen.report_dir)))
     Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(view)
-    return 0 if all(looks.values()) else 1
+    return 0 if all(snapshots.values()) else 1
 
 
 if __name__ == "__main__":

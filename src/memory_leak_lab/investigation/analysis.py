@@ -1,6 +1,6 @@
-"""What two looks at a host show: which process leaks, if any, and which only have much memory or have settled.
+"""What two snapshots of a host show: which process leaks, if any, and which only have much memory or have settled.
 
-A look is the JSON object that look.py prints. Of the second one, `growing` lists what it watched.
+A snapshot is the JSON object that host_snapshot.py prints. Of the second one, `growing` lists what it watched.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from memory_leak_lab.role import growth
+from memory_leak_controller import growth
 
 KIB_PER_MIB = 1024
 LEAST_RATE_MIB_PER_MIN = 0.1
@@ -18,12 +18,12 @@ LEAST_SHARE_AT_THE_END = 0.5
 # An allocator asks for as much at a time: what grows by less while it is watched can't be told from what has settled.
 STEP_MIB = 1.0
 LARGE_MIB = 50  # what is worth a word though it does not grow
-Look = dict[str, Any]
+Snapshot = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that was seen in both looks, with its samples: Unix time, RSS and the host's available memory in MiB."""
+    """A process that was seen in both snapshots, with its samples: Unix time, RSS and the host's available memory in MiB."""
 
     pid: int
     name: str
@@ -60,12 +60,12 @@ class Finding:
     oom_kills: tuple[dict[str, Any], ...]
     large: tuple[
         tuple[int, str, float, float], ...
-    ]  # PID, name, RSS in MiB at the first look and the change until the second
+    ]  # PID, name, RSS in MiB in the first snapshot and the change until the second
     observed_s: float
 
 
-def analyse(first: Look, second: Look) -> Finding:
-    """Return the finding of two looks at a host, the second with what it watched."""
+def analyse(first: Snapshot, second: Snapshot) -> Finding:
+    """Return the finding of two snapshots of a host, the second with what it watched."""
     grown = tuple(process for each in second["growing"] if (process := _process(first, second, each)))
     leaks = sorted((each for each in grown if each.leaks), key=lambda each: -each.rate_mib_per_min)
     kills = tuple(second["oom_kills"])
@@ -80,15 +80,17 @@ def analyse(first: Look, second: Look) -> Finding:
     )
 
 
-def _process(first: Look, second: Look, watched: dict[str, Any]) -> Process | None:
+def _process(first: Snapshot, second: Snapshot, watched: dict[str, Any]) -> Process | None:
     """Return a process with a line through its samples, or None if there are too few."""
     pid = str(watched["pid"])
-    looks = [{**look, "rss_kib": look["processes"][pid]["rss_kib"], **look["memory_kib"]} for look in (first, second)]
+    snapshots = [
+        {**each, "rss_kib": each["processes"][pid]["rss_kib"], **each["memory_kib"]} for each in (first, second)
+    ]
     # The clock may have been set meanwhile: times count from boot, and are told by the clock as it is at the end.
     offset_s = second["time"] - second["monotonic_s"]
     taken = [
         (each["monotonic_s"], each["rss_kib"] / KIB_PER_MIB, each["MemAvailable"] / KIB_PER_MIB)
-        for each in [*looks, *watched["samples"]]
+        for each in [*snapshots, *watched["samples"]]
     ]
     if len(taken) < 5:
         return None
@@ -107,7 +109,7 @@ def _process(first: Look, second: Look, watched: dict[str, Any]) -> Process | No
     )
 
 
-def _large(first: Look, second: Look) -> tuple[tuple[int, str, float, float], ...]:
+def _large(first: Snapshot, second: Snapshot) -> tuple[tuple[int, str, float, float], ...]:
     """Return the processes that have much memory, the largest first."""
     before, found = first["processes"], []
     for pid, now in second["processes"].items():

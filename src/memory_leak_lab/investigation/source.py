@@ -10,7 +10,7 @@ REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"}
 
 
 @dataclass(frozen=True)
-class Keeper:
+class RetainingContainer:
     """A container that a function adds to: its name, the line that adds, and the condition of what removes.
 
     `removed_if` is None where nothing ever removes, and else the condition, or "always" without one.
@@ -21,7 +21,7 @@ class Keeper:
     removed_if: str | None
 
 
-def keepers(source: str) -> list[Keeper]:
+def retaining_containers(source: str) -> list[RetainingContainer]:
     """Return the containers that the functions of a Python source add to and never, or not always, take from.
 
     Only those count that outlive a call: attributes of an object, and names of the module. Empty for what can't be parsed.
@@ -37,7 +37,7 @@ def keepers(source: str) -> list[Keeper]:
     for name, line in reader.added.items():
         conditions = reader.removed.get(name, [])
         if ("." in name or name in lasting) and "always" not in conditions:
-            found.append(Keeper(name, line, " or ".join(conditions) or None))
+            found.append(RetainingContainer(name, line, " or ".join(conditions) or None))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The service runs as promised on every host: a transient, sandboxed unit whose memory grows steadily."""
+"""The service runs as expected on every host: a transient, sandboxed unit whose memory grows steadily."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import testinfra
 
-from memory_leak_lab.role import growth
+from memory_leak_controller import growth
 
 RATE_MIB_PER_MIN = 30
 SAMPLES = 17

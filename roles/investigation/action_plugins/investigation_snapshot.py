@@ -1,0 +1,51 @@
+"""Action plugin: a snapshot of a host, in one round trip, by a program sent over stdin to the host's own python3."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+ROLE = Path(__file__).resolve().parent.parent
+MEMORY_LEAK = ROLE.parent / "memory_leak"
+sys.path.insert(0, str(MEMORY_LEAK))
+
+import memory_leak_controller  # noqa: E402
+from memory_leak_controller import transport, variables  # noqa: E402
+
+sys.path.remove(str(MEMORY_LEAK))
+memory_leak_controller.require_own_copy(MEMORY_LEAK)
+
+PROGRAM = transport.library(MEMORY_LEAK, ("proc",)) + (ROLE / "files" / "host_snapshot.py").read_text()
+
+
+class ActionModule(ActionBase):
+    """Inspects one host; nothing is written there, not even a temporary file."""
+
+    _supports_check_mode = True
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return `snapshot`, or `failed` with a message where the host gave none."""
+        super().run(tmp, task_vars)
+        since = self._task.args.get("since")
+        # The user sets the variables of the role memory_leak, of which this one takes some.
+        unknown = variables.unknown(task_vars or {})
+        if unknown:
+            return {"failed": True, "msg": "; ".join(unknown)}
+        # As JSON in a Python literal: JSON's own null and true are no Python.
+        call = "snapshot()" if since is None else f"snapshot(json.loads({json.dumps(since)!a}))"
+        answer = transport.ask(self, f"{PROGRAM}\n{call}\n".encode("ascii"), task_vars or {})
+        if isinstance(answer, str):
+            return {"failed": True, "msg": answer}
+        try:
+            return {"changed": False, "snapshot": json.loads(answer["stdout"].splitlines()[-1])}
+        except (IndexError, ValueError):
+            said = (answer["stderr"] or answer["stdout"]).strip()
+            return {
+                "failed": True,
+                "msg": f"inspection failed: the host's python3 exited with status {answer['rc']}: {said}",
+            }

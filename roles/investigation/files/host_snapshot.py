@@ -1,0 +1,218 @@
+"""A snapshot of a host, by its own python3 (3.9 or newer, standard library alone): JSON on stdout, and nothing is changed.
+
+playbooks/investigate.yml sends this file over stdin, after the module memory_leak_host.proc and before a call of `snapshot`.
+It knows no name and no path of any service. With an earlier snapshot it watches what has grown since, and describes that.
+"""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+
+from memory_leak_host import proc
+
+WATCH_S = 10
+WATCH_INTERVAL_S = 1
+LEAST_GROWTH_KIB = 100
+MOST_GROWING = 5
+MOST_SOURCE_BYTES = 100_000
+LAST_LOG_BYTES = 3000
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+UNIT_PROPERTIES = (
+    "Id,ActiveState,SubState,Result,ExecMainPID,ExecMainStartTimestamp,ExecMainExitTimestamp,ExecMainCode,"
+    "ExecMainStatus,MemoryMax,MemoryCurrent,ExecStart"
+)
+KILLED = re.compile(r"Killed process (\d+) \(([^)]*)\).*?anon-rss:(\d+)kB, file-rss:(\d+)kB")
+VICTIM_CGROUP = re.compile(r"task_memcg=([^,]*),task=[^,]*,pid=(\d+)")
+
+
+def output(*command):
+    """Return what a command prints, or why it could not be run."""
+    try:
+        done = subprocess.run(
+            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"({error})"
+    return (done.stdout or done.stderr).decode(errors="replace").rstrip()
+
+
+def text_of(path, most_bytes, from_end=False):
+    """Return the beginning or the end of a regular file, or None. Not blocking: it may be a pipe."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            information = os.fstat(file.fileno())
+            if not stat.S_ISREG(information.st_mode):
+                return None
+            file.seek(max(0, information.st_size - most_bytes) if from_end else 0)
+            return file.read(most_bytes).decode(errors="replace")
+    except OSError:  # not there, or of a process that ends while it is read
+        return None
+
+
+def statistics(pid):
+    """Return a process's start (ticks since boot), RSS (KiB), CPU time (s) and name; None if it is gone or has no memory."""
+    found = proc.statistics(pid)
+    if not found or not found.rss_bytes:
+        return None
+    rss_kib = found.rss_bytes // 1024
+    return {"start": found.start_ticks, "rss_kib": rss_kib, "cpu_s": found.cpu_s, "name": printable(found.name)}
+
+
+def printable(text):
+    """Return a text that JSON can carry: a byte that is no UTF-8 becomes a replacement character."""
+    return os.fsencode(text).decode(errors="replace")
+
+
+def processes():
+    """Return the statistics of all processes with memory of their own, by PID (as text, as JSON has it)."""
+    found = {str(pid): statistics(pid) for pid in proc.pids() if pid != os.getpid()}
+    return {pid: process for pid, process in found.items() if process}
+
+
+def memory_kib():
+    """Return total and available memory and swap, in KiB, by their names in /proc/meminfo."""
+    memory = proc.memory()
+    return {name: memory[name] // 1024 for name in ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")}
+
+
+def moment():
+    """Return the Unix time and the seconds since boot, which no change of the clock disturbs."""
+    return {"time": time.time(), "monotonic_s": time.monotonic()}
+
+
+def oom_kills():
+    """Return the kills that the kernel logged, in order: Unix time (None if unknown), PID, name, RSS and cgroup."""
+    lines = []
+    for line in output("journalctl", "-k", "-b", "-o", "json", "--no-pager").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        lines.append((int(entry["__REALTIME_TIMESTAMP"]) / 1e6, str(entry.get("MESSAGE"))))
+    if not any(KILLED.search(message) for _time, message in lines):
+        lines = [(None, line) for line in output("dmesg").splitlines()]
+    kills, cgroups = [], {}
+    for at, message in lines:
+        cgroup = VICTIM_CGROUP.search(message)
+        if cgroup:
+            cgroups[cgroup[2]] = cgroup[1]
+        killed = KILLED.search(message)
+        if killed:
+            cgroup_path = cgroups.get(killed[1], "")
+            kills.append(
+                {
+                    "time": at,
+                    "pid": int(killed[1]),
+                    "name": killed[2],
+                    "rss_kib": int(killed[3]) + int(killed[4]),
+                    "unit": unit_in(cgroup_path),
+                    "message": message,
+                }
+            )
+    if kills:
+        kills[-1]["service"] = unit_now(kills[-1]["unit"], None)
+    return kills
+
+
+def unit_in(cgroup):
+    """Return the unit of a control group's path, or an empty text."""
+    units = [part for part in cgroup.strip().split("/") if part.endswith((".service", ".scope"))]
+    return units[-1] if units else ""
+
+
+def unit_now(unit, pid):
+    """Return what systemd says of a unit, and the program's script and last log lines as far as they can be found."""
+    if not unit:
+        return None
+    shown = output("systemctl", "show", unit, "-p", UNIT_PROPERTIES)
+    found = re.search(r"argv\[\]=([^;]*?) ;", shown)
+    command = found[1].split() if found else []
+    log = re.search(r"^StandardOutput=(?:append|file|truncate):(.+)$", output("systemctl", "cat", unit), re.M)
+    return {
+        "unit": unit,
+        "properties": dict(line.partition("=")[::2] for line in shown.splitlines()),
+        "status": output("systemctl", "status", unit, "--no-pager", "--lines=0") if pid else "",
+        "journal": output("journalctl", "-u", unit, "-n", "10", "-o", "short-iso", "--no-pager"),
+        "log": text_of(log[1], LAST_LOG_BYTES, from_end=True) if log else None,
+        **program(command, ""),
+    }
+
+
+def program(command, directory):
+    """Return the script that a Python command runs, with its text; a relative path starts at the directory."""
+    if command and "python" in os.path.basename(command[0]):
+        for argument in command[1:]:
+            if not argument.startswith("-"):
+                path = os.path.join(directory, argument)
+                return {"script": path, "source": text_of(path, MOST_SOURCE_BYTES)}
+    return {"script": None, "source": None}
+
+
+def described(pid):
+    """Return what /proc and systemd tell about a process."""
+    try:
+        command = [printable(argument) for argument in proc.command(pid)]
+        directory = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        command, directory = [], ""
+    status = text_of(f"/proc/{pid}/status", 65536) or ""
+    unit = unit_in((proc.cgroups(pid) or [""])[-1])
+    log = text_of(f"/proc/{pid}/fd/1", LAST_LOG_BYTES, from_end=True)
+    return {
+        "pid": int(pid),
+        "command": command,
+        "unit": unit,
+        "status": "\n".join(line for line in status.splitlines() if line.startswith(("Name", "State", "Vm", "Rss"))),
+        "maps": text_of(f"/proc/{pid}/smaps_rollup", 4096),
+        "service": unit_now(unit, pid),
+        "log": log,
+        **program(command, directory),
+    }
+
+
+def watch(earlier):
+    """Watch what has grown since an earlier snapshot, the fastest first; return samples and a description of each."""
+    now = processes()
+    grown = {
+        pid: process["rss_kib"] - earlier[pid]["rss_kib"]
+        for pid, process in now.items()
+        if pid in earlier and process["start"] == earlier[pid]["start"]
+    }
+    fastest = sorted((pid for pid in grown if grown[pid] >= LEAST_GROWTH_KIB), key=grown.get, reverse=True)
+    samples = {pid: [] for pid in fastest[:MOST_GROWING]}
+    # Described first: it may be killed while it is watched.
+    found = {pid: described(pid) for pid in samples}
+    for count in range(WATCH_S // WATCH_INTERVAL_S + 1 if samples else 0):
+        if count:
+            time.sleep(WATCH_INTERVAL_S)
+        for pid, taken in samples.items():
+            process = statistics(pid)
+            if process and process["start"] == now[pid]["start"]:
+                taken.append({**moment(), "rss_kib": process["rss_kib"], "cpu_s": process["cpu_s"], **memory_kib()})
+    return [{"samples": taken, **found[pid]} for pid, taken in samples.items() if taken]
+
+
+def snapshot(earlier=None):
+    """Print a snapshot of this host, as one line of JSON; `earlier` holds the processes of one before, if there was one."""
+    seen = {
+        **moment(),
+        "memory_kib": memory_kib(),
+        "processes": processes(),
+        "free": output("free", "-m"),
+        "ps": "\n".join(
+            output("ps", "-eo", "pid,user:12,etimes,rss,comm,args", "--sort=-rss", "--cols=160").splitlines()[:11]
+        ),
+    }
+    if earlier is None:
+        # What a python3 that has only just started takes: no process of it began with more.
+        seen["python_rss_kib"] = statistics("self")["rss_kib"]
+    else:
+        seen["growing"] = watch(earlier)
+        seen["oom_kills"] = oom_kills()
+        kernel = [line for line in output("dmesg").splitlines() if re.search(r"oom|out of memory", line, re.I)]
+        seen["dmesg"] = "\n".join(kernel[-20:])
+        seen["failed_units"] = output("systemctl", "list-units", "--failed", "--no-legend", "--plain", "--no-pager")
+    print(json.dumps(seen))

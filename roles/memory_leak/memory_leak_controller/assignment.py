@@ -1,0 +1,84 @@
+"""What makes the hosts of a fleet differ: their variants, rates and delays, and their neutral names.
+
+All of it follows from the seed and the host's name in the inventory, so that the same seed gives the same fleet.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, cast
+
+from .contract import Definition, InstallLocation, Variant
+from .variables import RATE_RANGE_MIB_PER_MIN
+
+# A control's cache holds what comes in half a minute: within a minute its memory is flat.
+CONTROL_SESSIONS = 300
+# What a decoy's buffer takes of its ceiling, at least and at most.
+DECOY_SHARE = (0.3, 0.6)
+DECOY_WITHOUT_CEILING_MIB = 400
+# Neutral names for blind mode; a host gets one of them. Each is the unit, its directory in /opt, its log and its PID file.
+NAMES = (
+    *("session-store", "token-cache", "auth-sessions", "web-sessions", "login-gateway", "portal-state"),
+    *("account-cache", "identity-store"),
+)
+FILE_NAME = "workload.py"
+BLIND_FILE_NAME = "service.py"
+
+
+def install_location(name: str) -> InstallLocation:
+    """Return where things lie on a host that has one of NAMES."""
+    return {
+        "unit": f"{name}.service",
+        "directory": f"/opt/{name}",
+        "file_name": BLIND_FILE_NAME,
+        "log_file": f"/var/log/{name}.log",
+        "pid_file": f"/run/{name}.pid",
+    }
+
+
+INSTALL_LOCATIONS = [install_location(name) for name in NAMES]
+
+
+def _chance(seed: str, purpose: str, host: str) -> random.Random:
+    return random.Random(f"{seed}\n{purpose}\n{host}")  # noqa: S311 # to be repeated, not to be secret
+
+
+def variant(settings: dict[str, Any], host: str, hosts: Sequence[str]) -> Variant:
+    """Return the variant of a host: the one set for it, or else by the percentages over all hosts."""
+    if settings["variant"]:
+        return cast(Variant, settings["variant"])
+    if not settings["control_percent"] and not settings["decoy_percent"]:
+        return "leaker"
+    ranked = sorted(hosts, key=lambda name: _chance(settings["seed"], "variant", name).random())
+    controls = round(len(ranked) * settings["control_percent"] / 100)
+    decoys = round(len(ranked) * settings["decoy_percent"] / 100)
+    if host in ranked[:controls]:
+        return "control"
+    return "decoy" if host in ranked[controls : controls + decoys] else "leaker"
+
+
+def apply(
+    definition: dict[str, Any], settings: dict[str, Any], host: str, hosts: Sequence[str]
+) -> tuple[Definition, Variant]:
+    """Return the definition as it is for one host of a fleet, and the host's variant."""
+    seed, assigned = settings["seed"], variant(settings, host, hosts)
+    low, high = RATE_RANGE_MIB_PER_MIN
+    variation = settings["rate_variation_percent"] / 100
+    rate = definition["target_rate_mib_per_min"] * (1 + _chance(seed, "rate", host).uniform(-variation, variation))
+    changed: dict[str, Any] = {
+        "file_name": FILE_NAME,
+        "target_rate_mib_per_min": min(high, max(low, round(rate, 2)))
+        if variation
+        else definition["target_rate_mib_per_min"],
+        "max_sessions": 0 if assigned == "leaker" else CONTROL_SESSIONS,
+        "buffer_mib": 0,
+        "start_delay_s": _chance(seed, "delay", host).randint(0, settings["start_delay_max_s"]),
+    }
+    if assigned == "decoy":
+        ceiling_bytes = definition["memory_max_bytes"]
+        most_mib = DECOY_WITHOUT_CEILING_MIB if ceiling_bytes is None else ceiling_bytes / 1024**2
+        changed["buffer_mib"] = round(most_mib * _chance(seed, "buffer", host).uniform(*DECOY_SHARE))
+    if settings["blind"]:
+        changed |= install_location(_chance(seed, "name", host).choice(NAMES))
+    return cast(Definition, definition | changed), assigned

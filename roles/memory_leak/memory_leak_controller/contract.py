@@ -1,0 +1,514 @@
+"""The contract: what a request, a host's result and a report's record hold, and the closed sets of outcomes and variants.
+
+Every other form of these facts is derived from this module or checked against it: null records, CSV columns, the page, the JSON
+schemas in docs/, the plugin's RETURN documentation, the README's tables and the verdicts on a repair. The host program uses
+the types for checking alone, so they cost a host nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+Operation = Literal["setup", "reset", "cleanup", "status"]
+OPERATIONS: tuple[Operation, ...] = typing.get_args(Operation)
+Variant = Literal["leaker", "control", "decoy"]
+VARIANTS: tuple[Variant, ...] = typing.get_args(Variant)
+OutcomeName = Literal[
+    "failed",
+    "unreachable",
+    "refused",
+    "stalled",
+    "off_rate",
+    "plateaued",
+    "crashed",
+    "oom_killed",
+    "expired",
+    "stopped",
+    "running",
+    "absent",
+    "leaking",
+]
+RUNNING_OPERATIONS = frozenset({"setup", "reset", "status"})  # those after which the workload should run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an outcome means, its colour in reports, after which operations it is a success, and what else it says.
+
+    `is_healthy`: nothing needs attention. `repair` says what a repair did to a leak that is observed with this outcome:
+    `durable`, `temporary` (until it runs again), `none`, `restarted` (temporary if its PID changed, else none), or None.
+    """
+
+    meaning: str
+    colour: Literal["red", "yellow", "green", "grey"]
+    success: frozenset[str] = frozenset()
+    is_healthy: bool = False
+    repair: Literal["durable", "temporary", "none", "restarted"] | None = None
+
+
+# The worst first: this is the order of reports.
+OUTCOMES: dict[OutcomeName, Outcome] = {
+    "failed": Outcome(
+        "Tried and could not, and nothing is left half started: no python3, no systemd (247 or newer), no privilege, a full "
+        "or read-only disk.",
+        "red",
+    ),
+    "unreachable": Outcome("No answer in time.", "red"),
+    "refused": Outcome(
+        "The host was not touched, and the message says why: a bad value, a unit of that name that belongs to someone else, a "
+        "ceiling that does not fit or is never reached, a directory in the way or one that root does not own.",
+        "red",
+    ),
+    "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),
+    "off_rate": Outcome("Measured: RSS changes, but not at the target rate.", "yellow", repair="restarted"),
+    "plateaued": Outcome("Measured: serves requests, RSS is flat.", "yellow", repair="durable"),
+    "crashed": Outcome("Killed, or exited with an error.", "yellow", repair="temporary"),
+    "oom_killed": Outcome("Killed by the OOM killer.", "yellow", repair="none"),
+    "expired": Outcome("Stopped by its expiry.", "yellow", repair="none"),
+    "stopped": Outcome(
+        "The files are there but no process: clean exit, `systemctl stop`, reboot.", "yellow", repair="temporary"
+    ),
+    "running": Outcome(
+        "Process alive; growth not measured. Includes manual starts.", "green", RUNNING_OPERATIONS, True
+    ),
+    "absent": Outcome(
+        "Nothing of the incident is on the host.", "grey", frozenset({"cleanup"}), True, repair="temporary"
+    ),
+    "leaking": Outcome(
+        "Measured for 30 s or more: RSS within 10 % of the target rate, R² of 0.99 or more, at most 2 % of a processor, "
+        "requests steady within 5 %.",
+        "green",
+        RUNNING_OPERATIONS,
+        True,
+        repair="restarted",
+    ),
+}
+# What each variant is measured to do where all is well.
+EXPECTED_OUTCOME: dict[str, OutcomeName] = {"leaker": "leaking", "control": "plateaued", "decoy": "plateaued"}
+
+
+# The names that Ansible may resolve the role's action to: in a checkout or a plain role, and in the collection.
+ACTIONS = frozenset({"memory_leak", "ansible.legacy.memory_leak", "sre_incidents.memory_leak.memory_leak"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a field of a record is called and holds: for documentation, schemas, and the columns of the page."""
+
+    description: str
+    sample: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    items: int | None = None  # the length of a list
+    heading: str = ""  # of its column on the page, of a list's columns divided by '|'; without one it has none
+    divisor: float = 1  # from its unit to that of the column
+    digits: int = 0
+    returned: str = "when the host answered"
+
+
+class InstallLocation(TypedDict):
+    """Where a workload lies on a host, and the name of its unit."""
+
+    unit: str  # with .service
+    directory: str
+    file_name: str
+    log_file: str
+    pid_file: str
+
+
+class Definition(InstallLocation):
+    """The workload that a host is to run."""
+
+    workload_python: str
+    user: str  # empty: a dynamic user
+    target_rate_mib_per_min: float
+    memory_max_bytes: int | None  # None: no ceiling
+    runtime_max_s: int
+    max_sessions: int  # 0: no limit
+    buffer_mib: int
+    start_delay_s: int
+
+
+class Request(TypedDict):
+    """What the controller asks of a host."""
+
+    operation: str
+    check: bool  # predict, change nothing
+    definition: Definition
+    source: str  # the text of the workload
+    install_locations: list[InstallLocation]  # further ones, where a workload of ours may lie
+    observe_s: float  # for how long to observe the workload that runs in the end; 0: not at all
+
+
+class Observation(TypedDict):
+    """What a host recorded while it observed the workload."""
+
+    samples: list[list[float]]  # seconds, RSS in bytes, available memory in bytes, processor seconds so far
+    request_rates: list[float]  # requests per second, one for each interval that the service logged
+    ended: bool  # whether the process ended meanwhile
+
+
+class WorkloadState(TypedDict):
+    """The workload that runs on a host; all of it is null where none does."""
+
+    unit: Annotated[
+        str | None,
+        Field(
+            "The transient unit. Null for a workload that was started by hand.", "memory-leak.service", heading="unit"
+        ),
+    ]
+    pid: Annotated[int | None, Field("The PID of the workload.", 1234, minimum=1, heading="PID")]
+    command: Annotated[
+        str | None,
+        Field(
+            "The command line of the workload as `ps` shows it.",
+            "/usr/bin/python3 /mcp/scenarios/memory-leak/workload.py",
+        ),
+    ]
+    started_at: Annotated[
+        str | None, Field("When the workload started, ISO 8601 in UTC by the host's clock.", "2026-11-22T08:07:29Z")
+    ]
+    uptime_s: Annotated[
+        float | None, Field("How long the workload has run, in seconds.", 61.5, minimum=0, heading="uptime s")
+    ]
+    rss_bytes: Annotated[
+        int | None,
+        Field(
+            "The resident memory of the workload, in bytes.",
+            43253760,
+            minimum=0,
+            heading="RSS MiB",
+            divisor=1024**2,
+            digits=1,
+        ),
+    ]
+    target_rate_mib_per_min: Annotated[
+        float | None, Field("The rate that the workload was started with.", 30.0, minimum=0)
+    ]
+    cpu_percent: Annotated[
+        float | None,
+        Field(
+            "Processor time of the workload, in percent of one processor: while observed, otherwise since its start.",
+            0.31,
+            minimum=0,
+            heading="CPU %",
+            digits=2,
+        ),
+    ]
+    requests_per_s: Annotated[
+        float | None,
+        Field(
+            "Requests served per second: while observed, otherwise as last logged.",
+            10.0,
+            minimum=0,
+            heading="requests/s",
+            digits=1,
+        ),
+    ]
+    ceiling_bytes: Annotated[
+        int | None,
+        Field(
+            "The memory ceiling in force, in bytes. Null without one: started by hand, a host-wide OOM allowed, or a kernel "
+            "that enforces none.",
+            1073741824,
+            minimum=0,
+            heading="ceiling MiB",
+            divisor=1024**2,
+        ),
+    ]
+    oom_in_s: Annotated[
+        int | None,
+        Field(
+            "Seconds until the workload reaches its ceiling at its target rate, or without one the end of the host's memory.",
+            1963,
+            minimum=0,
+            heading="ceiling in min",
+            divisor=60,
+            digits=1,
+        ),
+    ]
+
+
+class HostState(WorkloadState):
+    """What a host says of itself."""
+
+    mem_available_bytes: Annotated[
+        int | None,
+        Field(
+            "The available memory of the host, in bytes.",
+            1503238553,
+            minimum=0,
+            heading="available MiB",
+            divisor=1024**2,
+        ),
+    ]
+
+
+class Result(TypedDict):
+    """What a host answers."""
+
+    outcome: OutcomeName
+    workload: WorkloadState
+    mem_available_bytes: int | None
+    failed: bool
+    changed: bool
+    message: str
+    changes: list[str]  # what was, or in check mode would be, done
+    warnings: list[str]
+    before: dict[str, Any] | None  # the definition found, for a diff
+    after: dict[str, Any] | None
+    observation: Observation | None
+
+
+class Measurement(TypedDict):
+    """What an observation showed; all of it is null or empty where there was none."""
+
+    rate_mib_per_min: Annotated[
+        float | None,
+        Field("The measured slope of RSS, in MiB per minute.", 30.02, heading="MiB/min", digits=2),
+    ]
+    rate_ci95_mib_per_min: Annotated[
+        list[float] | None,
+        Field(
+            "The ends of the 95 % confidence interval of `rate_mib_per_min`.",
+            [29.97, 30.07],
+            items=2,
+            heading="95 % from|to",
+            digits=2,
+        ),
+    ]
+    r_squared: Annotated[
+        float | None,
+        Field("How straight RSS grew, 0 to 1.", 0.9998, minimum=0, maximum=1, heading="R²", digits=4),
+    ]
+    samples: Annotated[
+        list[Annotated[list[float], Field("seconds, RSS in bytes, available memory in bytes", minimum=0, items=3)]],
+        Field("Of each sample the seconds since the first one, RSS in bytes and the host's available memory in bytes."),
+    ]
+
+
+class Expectation(TypedDict):
+    """What the controller knows of a host, which no host is told."""
+
+    variant: Annotated[Variant | None, Field("The variant of the host.", "leaker", heading="variant")]
+    as_expected: Annotated[
+        bool | None,
+        Field(
+            "Whether the workload was measured to do what the host's variant should. Null where it was not measured.",
+            True,
+        ),
+    ]
+
+
+class Identity(TypedDict):
+    """Which host, and how it stands."""
+
+    host: Annotated[str, Field("The name of the host in the inventory.", heading="host", returned="in reports")]
+    outcome: Annotated[
+        OutcomeName,
+        Field("What is on the host now, or in check mode would be.", "running", heading="outcome", returned="always"),
+    ]
+
+
+class Record(Identity, Expectation, HostState, Measurement):
+    """What reports say of a host."""
+
+    message: Annotated[
+        str,
+        Field(
+            "Why the host has this outcome; empty where there is nothing to say.",
+            heading="message",
+            returned="in reports",
+        ),
+    ]
+
+
+class GroundTruthLine(TypedDict):
+    """What was known of a host after an event: a line of HOST.jsonl."""
+
+    time: Annotated[str, Field("ISO 8601 in UTC, by the controller's clock.")]
+    event: Annotated[Literal["setup", "reset", "observation", "cleanup"], Field("What happened.")]
+    host: Annotated[str, Field("The name of the host in the inventory.")]
+    variant: Variant | None
+    outcome: OutcomeName
+    pid: Annotated[int | None, Field("The PID of the workload.", minimum=1)]
+    command: Annotated[str | None, Field("The command line of the workload as `ps` shows it.")]
+    started_at: Annotated[str | None, Field("ISO 8601 in UTC, by the host's clock.")]
+    target_rate_mib_per_min: Annotated[float | None, Field("The rate that the workload was started with.")]
+    ceiling_bytes: Annotated[int | None, Field("The memory ceiling in force, in bytes.", minimum=0)]
+    samples: Annotated[
+        list[Annotated[list[float], Field("Unix time, RSS in bytes", items=2)]],
+        Field("Of each sample the Unix time by the controller's clock, in seconds, and RSS in bytes."),
+    ]
+
+
+class StatusReport(TypedDict):
+    """What status.json holds: what a run found on each host."""
+
+    generated_at: Annotated[str, Field("ISO 8601 in UTC.")]
+    operation: Operation
+    hosts: list[Record]
+
+
+class ActionResult(HostState, Measurement, Expectation):
+    """What the role's action returns to Ansible."""
+
+    outcome: OutcomeName
+    changed: bool
+    changes: list[str]
+    msg: str
+    failed: NotRequired[bool]
+    warnings: NotRequired[list[str]]
+    diff: NotRequired[dict[str, str]]
+
+
+def is_own_action(task: Any) -> bool:
+    """Tell whether a task of Ansible's runs the role's action, whatever name it calls it by."""
+    return (task.resolved_action or task.action) in ACTIONS
+
+
+def is_success(record: Record, operation: str) -> bool:
+    """Tell whether a host is as it should be after an operation."""
+    return operation in OUTCOMES[record["outcome"]].success or bool(record["as_expected"])
+
+
+def colour(record: Record) -> str:
+    """Return the colour of a host in reports: a host that does what its variant should is as good as one that leaks."""
+    return "green" if record["as_expected"] else OUTCOMES[record["outcome"]].colour
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@functools.cache
+def fields(kind: type) -> dict[str, tuple[Any, Field]]:
+    """Return the fields of one of the types above in their order: their types and what they hold."""
+    found = {}
+    for name, hint in _hints(kind).items():
+        described = [each for each in typing.get_args(hint)[1:] if isinstance(each, Field)]
+        found[name] = (hint, described[0] if described else Field(""))
+    return found
+
+
+def empty(kind: type) -> dict[str, Any]:
+    """Return the null record of a type: null where that is allowed, an empty list where it is a list."""
+    nulls: dict[str, Any] = {}
+    for name, (hint, _field) in fields(kind).items():
+        if misfit(None, hint) is None:
+            nulls[name] = None
+        elif misfit([], hint) is None:
+            nulls[name] = []
+    return nulls
+
+
+def record(host: str, outcome: str, found: dict[str, Any]) -> Record:
+    """Return the record of a host, from its outcome and the fields that are known of it; the others are null."""
+    known = {name: found[name] for name in fields(Record) if found.get(name) is not None}
+    return typing.cast(Record, {**empty(Record), "message": "", **known, "host": host, "outcome": outcome})
+
+
+LARGEST_INTEGER = 2**63 - 1
+LONGEST_TEXT = 65536
+LONGEST_LIST = 100_000
+
+
+def misfit(value: Any, kind: Any, name: str = "it") -> str | None:
+    """Return where a value does not fit a type of the contract, or None. Texts, lists and numbers have bounds."""
+    if typing.is_typeddict(kind):
+        return _misfit_of_fields(value, kind, name)
+    check = _CHECKS.get(typing.get_origin(kind))
+    if check:
+        return check(value, typing.get_args(kind), name)
+    if kind is Any or _fits_plainly(value, kind):
+        return None
+    return _complaint(value, "null" if kind is type(None) else kind.__name__, name)
+
+
+def _misfit_of_annotated(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
+    return misfit(value, arguments[0], name) or _out_of_bounds(value, arguments[1], name)
+
+
+def _misfit_of_union(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
+    complaints = [misfit(value, each, name) for each in arguments]
+    return None if None in complaints else complaints[0]
+
+
+def _misfit_of_list(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
+    if not isinstance(value, list) or len(value) > LONGEST_LIST:
+        return _complaint(value, "a list", name)
+    found = (misfit(each, arguments[0], f"{name}[{place}]") for place, each in enumerate(value))
+    return next(filter(None, found), None)
+
+
+def _misfit_of_dict(value: Any, _arguments: tuple[Any, ...], name: str) -> str | None:
+    return None if isinstance(value, dict) else _complaint(value, "a dictionary", name)
+
+
+def _misfit_of_literal(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
+    if isinstance(value, str) and value in arguments:
+        return None
+    return _complaint(value, f"one of {', '.join(arguments)}", name)
+
+
+_CHECKS: dict[Any, Callable[[Any, tuple[Any, ...], str], str | None]] = {
+    Annotated: _misfit_of_annotated,
+    Literal: _misfit_of_literal,
+    dict: _misfit_of_dict,
+    list: _misfit_of_list,
+    types.UnionType: _misfit_of_union,
+    typing.Union: _misfit_of_union,
+}
+
+
+def _fits_plainly(value: Any, kind: type) -> bool:
+    if isinstance(value, bool) and kind is not bool:
+        return False
+    if kind is float:
+        return isinstance(value, int | float) and abs(value) <= LARGEST_INTEGER  # neither infinite nor NaN
+    if kind is int:
+        return isinstance(value, int) and abs(value) <= LARGEST_INTEGER
+    if kind is str:
+        return isinstance(value, str) and len(value) <= LONGEST_TEXT
+    return isinstance(value, kind)
+
+
+def _misfit_of_fields(value: Any, kind: Any, name: str) -> str | None:
+    if not isinstance(value, dict):
+        return _complaint(value, kind.__name__, name)
+    hints = _hints(kind)
+    unknown = [str(key) for key in value if key not in hints]
+    if unknown:
+        return f"{name} has a field too many: {unknown[0][:60]!r}"
+    missing = [key for key in hints if key in kind.__required_keys__ and key not in value]
+    if missing:
+        return f"{name} has no {missing[0]}"
+    prefix = "" if name == "it" else f"{name}."
+    return next(filter(None, (misfit(value[key], hints[key], f"{prefix}{key}") for key in value)), None)
+
+
+def _out_of_bounds(value: Any, field: Field, name: str) -> str | None:
+    numbers = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and field.items is not None and len(value) != field.items:
+        return _complaint(value, f"a list of {field.items}", name)
+    for number in numbers:
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            if field.minimum is not None and number < field.minimum:
+                return _complaint(number, f"at least {field.minimum:g}", name)
+            if field.maximum is not None and number > field.maximum:
+                return _complaint(number, f"at most {field.maximum:g}", name)
+    return None
+
+
+def _complaint(value: Any, expected: str, name: str) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # Python refuses to write an integer of thousands of digits
+        shown = "a huge integer"
+    return f"{name} is {shown if len(shown) <= 60 else shown[:57] + '...'}: it must be {expected}"

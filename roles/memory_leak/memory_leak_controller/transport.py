@@ -1,0 +1,162 @@
+"""The transport: a Python program goes to a host over stdin (the host program's modules and a request), one line comes back.
+
+Request and result travel as Python literals, since a host would spend longer on importing json than on the rest of its imports.
+The modules travel as source, and compiled by this computer's Python as well: a host with the same minor version of Python need
+not compile them, which would take two thirds of its time.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import importlib.util
+import marshal
+import signal
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+
+from . import contract
+from .contract import Request, Result, WorkloadState
+
+MODULES = (
+    "commands",
+    "lock",
+    "paths",
+    "proc",
+    "workload_interface",
+    "processes",
+    "service",
+    "units",
+    "observation",
+    "sampling",
+    "plan",
+    "operations",
+)  # in the order of their imports
+# Login scripts and sudo may print before us: the line with the result starts with this.
+RESULT_MARK = "memory-leak-result: "
+# Longer than any operation takes on a host that works, and than it waits for another run.
+ANSWER_TIMEOUT_S = 210
+
+LIBRARY = """\
+import sys
+if sys.version_info < (3, 9):
+    sys.exit("this is Python %d.%d, and 3.9 or newer is needed" % sys.version_info[:2])
+import binascii, gc, marshal, os, types, zlib
+gc.disable()
+def unpacked(text):
+    return marshal.loads(zlib.decompress(binascii.a2b_base64(text)))
+# By this number Python tells whether a .pyc file is for itself.
+if sys.modules["_frozen_importlib_external"].MAGIC_NUMBER == {magic_number!r}:
+    modules = unpacked({compiled!r})
+else:
+    modules = [(name, compile(source, name, "exec")) for name, source in unpacked({sources!r})]
+package = sys.modules["memory_leak_host"] = types.ModuleType("memory_leak_host")
+for name, code in modules:
+    module = sys.modules["memory_leak_host." + name] = types.ModuleType("memory_leak_host." + name)
+    setattr(package, name, module)
+    exec(code, module.__dict__)
+"""
+# An interpreter that ends at once, without tidying up, ends a tenth sooner.
+OPERATION = """\
+print("\\n{mark}" + ascii(package.operations.run({request!a})), flush=True)
+os._exit(0)
+"""
+
+
+def library(role: Path, modules: Sequence[str] = MODULES) -> str:
+    """Return the part of the program that is the same for every request: the host program's modules, or some of them."""
+    sources = [(name, (role / "memory_leak_host" / f"{name}.py").read_text()) for name in modules]
+    compiled = [(name, compile(source, name, "exec", dont_inherit=True)) for name, source in sources]
+    return LIBRARY.format(
+        magic_number=importlib.util.MAGIC_NUMBER, compiled=_packed(compiled), sources=_packed(sources)
+    )
+
+
+def _packed(modules: list[tuple[str, Any]]) -> bytes:
+    # Plain values of this version of the format can be read by every Python, code objects only by our own.
+    return base64.b64encode(zlib.compress(marshal.dumps(modules, 2), level=1))
+
+
+def program(library: str, request: Request) -> bytes:
+    """Return the program, in ASCII, that carries a request out on a host."""
+    return (library + OPERATION.format(mark=RESULT_MARK, request=request)).encode("ascii")
+
+
+def ask(action: Any, program: bytes, task_vars: dict[str, Any], observe_s: float = 0) -> dict[str, Any] | str:
+    """Run a program with the host's Python in one command of an action's connection; return `rc`, `stdout` and `stderr`.
+
+    Returns a message in place of it where the connection can't do that. Raises AnsibleConnectionFailure where no answer comes
+    in the time that the longest operation takes and `observe_s` more.
+    """
+    if not action._connection.has_pipelining:
+        transport = action._connection.transport
+        return f"the connection plugin {transport} can't send data to a command: use ssh or local"
+    # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
+    command = f"{interpreter(task_vars)} -I -S -"
+    timeout_s = ANSWER_TIMEOUT_S + observe_s
+    try:
+        with _alarm(timeout_s):
+            answer: dict[str, Any] = action._low_level_execute_command(command, in_data=program, sudoable=True)
+    except _Alarm:
+        raise AnsibleConnectionFailure(f"no answer in {timeout_s:.0f} s") from None
+    return answer
+
+
+class _Alarm(BaseException):
+    """Deadline expired. A BaseException, so that `except Exception` and a connection's retries cannot swallow it."""
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _Alarm in the body if it takes longer, unless an alarm has been set already, as by the `timeout` of a task.
+
+    Such a time-out would do, but for Ansible to compute it from a variable takes a fifth of a worker's time.
+    """
+
+    def ring(_signal: int, _frame: Any) -> None:
+        raise _Alarm
+
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def interpreter(task_vars: dict[str, Any]) -> str:
+    """Return the host's Python: the one set in the inventory or ansible.cfg, never a discovered one."""
+    python = str(task_vars.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON"))
+    return python if python.startswith("/") else "/usr/bin/python3"
+
+
+def result(output: str) -> Result | None:
+    """Return the result found in what a host printed, or None if there is none. Raises ValueError if it breaks the contract.
+
+    This is where a result is checked, once: a host may say anything.
+    """
+    line = next((line for line in reversed(output.splitlines()) if line.startswith(RESULT_MARK)), None)
+    if line is None:
+        return None
+    try:
+        found = ast.literal_eval(line.removeprefix(RESULT_MARK))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # cut short, or no literal
+        return None
+    if isinstance(found, dict):
+        found = contract.empty(Result) | {"workload": {}} | found
+        if isinstance(found["workload"], dict):
+            found["workload"] = contract.empty(WorkloadState) | found["workload"]
+    misfit = contract.misfit(found, Result)
+    if misfit:
+        raise ValueError(f"the host's answer does not fit the contract: {misfit}")
+    return cast(Result, found)

@@ -1,0 +1,130 @@
+"""Detect the role's units, processes and files on this host; classify the outcome."""
+
+from __future__ import annotations
+
+import os
+
+from memory_leak_host import paths, proc, processes, service, units
+from memory_leak_host.workload_interface import MAX_SESSIONS_OPTION
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memory_leak_controller.contract import Definition, InstallLocation
+    from memory_leak_host.service import FoundDefinition
+
+KNOWN_BY_BYTES = 200
+MOST_SOURCE_BYTES = 1 << 16
+
+
+class Host:
+    """The role's units, processes and files on this host, under any name."""
+
+    def __init__(self, definition: Definition, install_locations: list[InstallLocation], source: bytes):
+        self.wanted = definition
+        self.units = units.ours()
+        # Our workload is known by its docstring there, lest somebody else's file of that name is taken for ours.
+        known = source[:KNOWN_BY_BYTES]
+        further = [
+            location
+            for location in install_locations
+            if known and (paths.content(service.workload_path(location), MOST_SOURCE_BYTES) or b"").startswith(known)
+        ]
+        found: list[Any] = [definition, *self.units.values(), *further]
+        self.workloads = list(dict.fromkeys(service.workload_path(each) for each in found if each["directory"]))
+        self.pid_files = list(dict.fromkeys(each["pid_file"] for each in found if each["pid_file"]))
+        self.outputs = [*self.pid_files, *dict.fromkeys(each["log_file"] for each in found if each["log_file"])]
+        pids = [pid for workload in self.workloads for pid in processes.find(workload)]
+        self.unit_of = {pid: processes.unit_of(pid, self.units) for pid in pids}  # None: started by hand
+        self._states: dict[str, dict[str, str]] | None = None
+
+    @property
+    def states(self) -> dict[str, dict[str, str]]:
+        """Return what systemd says of the units of ours. It is asked late, since that takes long and not all need to know."""
+        if self._states is None:
+            self._states = units.show_settled(list(self.units)) if self.units else {}
+        return self._states
+
+    def ask_again(self) -> None:
+        """Forget what systemd said, since a process that it named has ended."""
+        self._states = None
+        self.unit_of = {pid: unit for pid, unit in self.unit_of.items() if processes.measure(pid)}
+
+    def foreign_unit(self) -> str | None:
+        """Return why the wanted unit name is not ours to use, or None. It may be, although a unit of ours has it now."""
+        name = self.wanted["unit"]
+        if name in self.units:
+            others = units.files(name)[1:]  # the first is ours
+            return f"{name} exists on this host a second time: {others[0]} is not ours" if others else None
+        if not units.files(name):
+            return None
+        state = units.show([name])[name]
+        if state["LoadState"] == "not-found":
+            return None
+        if state["LoadState"] == "masked":
+            return f"{name} is masked on this host"
+        return f"{name} exists on this host and is not ours: {state['FragmentPath'] or state['LoadState']}"
+
+    @property
+    def started_by_hand(self) -> list[int]:
+        """Return the PIDs of the processes that run our workload in no unit of ours."""
+        return [pid for pid, unit in self.unit_of.items() if unit is None]
+
+    def running(self) -> tuple[str | None, int] | None:
+        """Return the unit and the PID of the workload that is alive, or None. Started by hand it has no unit.
+
+        What is in a unit's cgroup shows at once; systemd is asked where nothing is.
+        """
+        in_units = [(unit, pid) for pid, unit in self.unit_of.items() if unit]
+        known = in_units or [
+            (unit, int(state["MainPID"])) for unit, state in self.states.items() if int(state["MainPID"])
+        ]
+        return next(iter([*known, *((None, pid) for pid in self.started_by_hand)]), None)
+
+    def definition(self) -> FoundDefinition | None:
+        """Return the definition of the unit of ours that there is, or None."""
+        return next(iter(self.units.values()), None)
+
+    def files(self) -> list[str]:
+        """Return the files of ours that are there."""
+        found = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
+        return found + [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
+
+    def empty_directories(self) -> list[str]:
+        """Return the directories for the workload, and those above them, that hold nothing (what a killed run leaves)."""
+        directories = dict.fromkeys(map(os.path.dirname, self.workloads))
+        return [path for directory in directories for path in paths.removable_directories(directory, [])]
+
+
+def describe(host: Host) -> dict[str, Any]:
+    """Return the `outcome` and the `workload` of a contract.Result."""
+    running = host.running()
+    if running:
+        name, pid = running
+        measured = processes.measure(pid)
+        if measured:
+            ceiling_bytes = processes.ceiling_bytes(pid) if name else None
+            room_bytes = (
+                proc.memory()["MemAvailable"] if ceiling_bytes is None else ceiling_bytes - measured["rss_bytes"]
+            )
+            target_rate = processes.target_rate(pid)
+            bounded = processes.option(pid, MAX_SESSIONS_OPTION)
+            workload = {
+                **measured,
+                "pid": pid,
+                "unit": name,
+                "ceiling_bytes": ceiling_bytes,
+                "oom_in_s": None if bounded else max(0, round(room_bytes / (target_rate * 1024**2 / 60))),
+                "command": processes.command_text(pid),
+                "target_rate_mib_per_min": target_rate,
+            }
+            return {"outcome": "running", "workload": workload}
+        host.ask_again()
+    for name in host.units:
+        if host.states[name]["ActiveState"] == "failed":
+            outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
+            return {"outcome": outcome, "workload": {"unit": name}}
+    if host.units or host.files() or host.empty_directories():
+        return {"outcome": "stopped", "workload": {"unit": next(iter(host.units), None)}}
+    return {"outcome": "absent", "workload": {}}

@@ -1,0 +1,183 @@
+"""Setup, reset, cleanup and status of the workload on this host.
+
+`run` takes a request and returns a result, both plain dictionaries (Python literals on the wire).
+
+The controller's contract says what they hold (contract.Request and contract.Result). A field that is missing is null.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from memory_leak_host import lock, paths, plan, proc, sampling, service, units
+from memory_leak_host.observation import Host, describe
+from memory_leak_host.plan import Failed, Refused
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from memory_leak_controller.contract import Request
+    from memory_leak_host.plan import Step
+
+    Found = dict[str, Any]  # the part of a contract.Result that is known so far
+
+
+def inspect(request: Request) -> Host:
+    """Detect the role's units, processes and files."""
+    return Host(request["definition"], request["install_locations"], request["source"].encode())
+
+
+def check_privilege() -> None:
+    """Raise Failed unless we are root on a host that systemd runs."""
+    if os.geteuid() != 0:
+        raise Failed("not root on this host: set ansible_become in the inventory, or run with -b")
+    if not os.path.isdir("/run/systemd/system"):
+        raise Failed("this host does not run systemd")
+
+
+def operate(request: Request) -> Found:
+    """Carry a request out and return the result; raises Refused or Failed."""
+    check_privilege()
+    result = operate_once(request)
+    workload = result.get("workload", {})
+    pid = workload.get("pid")
+    if result["outcome"] == "running" and pid:
+        if request["observe_s"]:
+            wait_s = sampling.warm_up_s(pid) - workload["uptime_s"]
+            if wait_s > sampling.MOST_WAIT_S:
+                result["message"] = f"too early to measure: it settles in {wait_s:.0f} s"
+                return result
+            time.sleep(max(0, wait_s))
+            result["observation"] = sampling.observe(pid, request["observe_s"])
+            result.update(describe(inspect(request)))
+        elif request["operation"] == "status":
+            workload["requests_per_s"] = sampling.last_request_rate(pid)
+    return result
+
+
+def operate_once(request: Request) -> Found:
+    """Carry a request out, all but the observation."""
+    if request["operation"] == "status":
+        return status(inspect(request))
+    if request["check"]:
+        return change(request)
+    try:
+        held = lock.acquire()
+    except OSError as error:
+        raise Failed(f"could not lock this host against other runs: {error}") from None
+    try:
+        return change(request)
+    finally:
+        lock.release(held)
+
+
+def status(host: Host) -> Found:
+    """Report what is on the host."""
+    foreign = host.foreign_unit()
+    if foreign and not host.running():
+        return {"outcome": "refused", "message": foreign}
+    return describe(host)
+
+
+def change(request: Request) -> Found:
+    """Carry out (or in check mode predict) an operation that changes the host."""
+    host = inspect(request)
+    foreign = host.foreign_unit()
+    if foreign and (request["operation"] != "cleanup" or request["definition"]["unit"] not in host.units):
+        raise Refused(foreign)
+    untrusted = next(filter(None, map(paths.untrusted_directory, [*host.workloads, *host.outputs])), None)
+    if untrusted:
+        raise Refused(untrusted)
+    if request["operation"] == "cleanup":
+        return cleanup(host, request)
+    return setup(host, request)
+
+
+def cleanup(host: Host, request: Request) -> Found:
+    """Remove every trace, or in check mode say what that takes."""
+    for path in host.outputs:
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise Refused(f"a directory is in the way at {path}")
+    steps = plan.removal_steps(host)
+    result: Found = {
+        "changes": [description for description, _function, _arguments in steps],
+        "before": host.definition(),
+    }
+    if request["check"]:
+        return {**result, "outcome": "absent"}
+    problems = carry_out(steps)
+    left = inspect(request) if steps else host
+    result.update(describe(left))
+    if problems or result["outcome"] != "absent":
+        raise Failed("; ".join(problems or [f"still there: {', '.join(left.files()) or result['outcome']}"]))
+    return {**result, "message": "; ".join(kept_directories(host))}
+
+
+def setup(host: Host, request: Request) -> Found:
+    """Start the wanted workload (a fresh one for a reset), or in check mode say what that takes."""
+    definition, source = request["definition"], request["source"].encode()
+    steps = plan.setup_steps(host, source, fresh=request["operation"] == "reset")
+    result: Found = {
+        "changes": [description for description, _function, _arguments in steps],
+        "before": host.definition(),
+        "after": {**definition, "build": service.build(definition, source)},
+    }
+    if request["check"] and steps:
+        # A real run does without this question: starting the unit fails then.
+        too_old = units.too_old_systemd()
+        if too_old:
+            raise Failed(too_old)
+        return {**result, "outcome": "running", "workload": {"unit": definition["unit"]}}
+    problems: list[str] = []
+    for step in steps:
+        problems = carry_out([step])
+        if problems:
+            break
+    started = inspect(request) if steps else host
+    result.update(describe(started))
+    if not problems and result["outcome"] != "running":
+        problems = [f"{definition['unit']} ended at once: {units.last_line(definition) or result['outcome']}"]
+    if problems:
+        # Nothing stays half started.
+        raise Failed("; ".join(problems + carry_out(plan.removal_steps(started))))
+    if definition["memory_max_bytes"] is not None and result["workload"]["ceiling_bytes"] is None:
+        result["warnings"] = ["this host does not enforce memory ceilings: only the expiry stops the growth"]
+    return result
+
+
+def carry_out(steps: list[Step]) -> list[str]:
+    """Carry all the steps out and return what went wrong with those that failed."""
+    problems = []
+    for description, function, arguments in steps:
+        try:
+            function(*arguments)
+        except Exception as error:
+            problems.append(f"could not {description}: {error}")
+    return problems
+
+
+def kept_directories(host: Host) -> list[str]:
+    """Return a note for each directory of the workload that stays because it holds other things."""
+    notes = []
+    for directory in sorted({os.path.dirname(workload) for workload in host.workloads}):
+        if os.path.isdir(directory):
+            notes.append(f"kept {directory}, which holds {', '.join(sorted(os.listdir(directory))) or 'nothing'}")
+    return notes
+
+
+def run(request: Request) -> Found:
+    """Carry a request out and return the result. Never raises: what goes wrong is an outcome."""
+    empty: Found = {"changes": [], "warnings": [], "message": ""}
+    try:
+        result = {**empty, "failed": False, **operate(request)}
+    except Refused as error:
+        result = {**empty, "outcome": "refused", "failed": True, "message": str(error)}
+    except Failed as error:
+        result = {**empty, "outcome": "failed", "failed": True, "message": str(error)}
+    except Exception as error:
+        result = {**empty, "outcome": "failed", "failed": True, "message": f"{type(error).__name__}: {error}"}
+    result["changed"] = bool(result["changes"])
+    result["mem_available_bytes"] = proc.memory()["MemAvailable"]
+    return result

@@ -1,0 +1,147 @@
+"""The steps from what is on the host to what is wanted. Check mode reads the plan, a real run carries it out."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from memory_leak_host import paths, proc, processes, service, units
+from memory_leak_host.observation import Host
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from memory_leak_controller.contract import Definition
+
+    Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # what it does, in words; the function; its arguments
+
+# What the rest of the host keeps when the workload reaches its ceiling.
+MEMORY_RESERVE_BYTES = 128 * 1024**2
+
+
+class Refused(Exception):
+    """We would not touch this host; the message says why."""
+
+
+class Failed(Exception):
+    """We tried and could not; the message says why."""
+
+
+def refuse_or_fail(host: Host, source: bytes) -> None:
+    """Raise Refused or Failed if the workload can't be started here. Nothing is changed before this has passed."""
+    wanted = host.wanted
+    obstacle = paths.obstacle(service.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
+    if obstacle:
+        raise Refused(obstacle)
+    if wanted["memory_max_bytes"]:
+        held = [processes.measure(pid) for pid in host.unit_of]
+        problem = capacity_problem(wanted, proc.memory(), sum(measured["rss_bytes"] for measured in held if measured))
+        if problem:
+            raise Refused(f"{problem}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
+    if not os.access(wanted["workload_python"], os.X_OK):
+        raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
+    if wanted["user"]:
+        try:
+            pwd.getpwnam(wanted["user"])
+        except KeyError:
+            raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host") from None
+    for directory in (wanted["directory"], os.path.dirname(wanted["log_file"]), os.path.dirname(wanted["pid_file"])):
+        shortage = paths.shortage(directory, len(source) + 65536)
+        if shortage:
+            raise Failed(shortage)
+
+
+def capacity_problem(wanted: Definition, available: dict[str, int], held_bytes: int) -> str | None:
+    """Return why the workload would not reach its ceiling here, or would take the host along, and what to change; or None.
+
+    Takes the fields of /proc/meminfo, in bytes, and how much of the memory what is to be replaced holds.
+    """
+    ceiling_bytes, rate = wanted["memory_max_bytes"] or 0, wanted["target_rate_mib_per_min"]
+    room_bytes = available["MemAvailable"] + held_bytes
+    if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
+        return (
+            f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest "
+            f"do not fit into the {room_bytes >> 20} MiB that this host has available (of {available['MemTotal'] >> 20} "
+            f"MiB; its {available['SwapTotal'] >> 20} MiB of swap do not count, for the service may not use any): "
+            "choose a lower ceiling"
+        )
+    if wanted["buffer_mib"] * 1024**2 * 1.2 > ceiling_bytes:
+        return (
+            f"the buffer of {wanted['buffer_mib']} MiB does not fit under memory_leak_memory_max "
+            f"({ceiling_bytes >> 20} MiB): choose a higher ceiling"
+        )
+    reached_min, runtime_min = ceiling_bytes / 1024**2 / rate, wanted["runtime_max_s"] / 60
+    if reached_min > runtime_min and not wanted["max_sessions"]:
+        return (
+            f"at memory_leak_rate_mib_per_min ({rate:g}) memory_leak_memory_max ({ceiling_bytes >> 20} MiB) is reached "
+            f"in {reached_min:.1f} min, but memory_leak_runtime_max ends it after {runtime_min:.1f} min: "
+            "choose a higher rate, a later end or a lower ceiling"
+        )
+    return None
+
+
+def is_as_wanted(host: Host, source: bytes) -> bool:
+    """Tell whether exactly the wanted workload runs, from an unaltered file, with its log in place."""
+    wanted = host.wanted
+    name = wanted["unit"]
+    running = host.running()
+    if list(host.units) != [name] or host.started_by_hand or not running or running[0] != name:
+        return False
+    return (
+        host.units[name]["build"] == service.build(wanted, source)
+        and paths.content(service.workload_path(wanted), len(source) + 1) == source
+        and paths.is_plain_file(wanted["log_file"])
+    )
+
+
+def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
+    """Return the steps that remove all there is of ours, but for one directory that is about to be used again."""
+    steps: list[Step] = []
+    for name in host.units:
+        steps.append((f"stop {name}", units.stop, (name,)))
+    if host.started_by_hand:
+        pids = ", ".join(map(str, host.started_by_hand))
+        for workload in host.workloads:
+            steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload,)))
+    # The PID file goes with its service; it is listed because in the end it is gone. A log that was deleted comes back when
+    # the service stops: systemd opens it for what it runs then.
+    logs = [definition["log_file"] for definition in host.units.values() if definition["log_file"]]
+    files = list(dict.fromkeys([*logs, *host.files()]))
+    for path in files:
+        steps.append((f"remove {path}", paths.remove, (path,)))
+    for workload in host.workloads:
+        directory = os.path.dirname(workload)
+        if directory != keep_directory:
+            for path in paths.removable_directories(directory, files):
+                steps.append((f"remove {path}", os.rmdir, (path,)))
+    return steps
+
+
+def installation_steps(host: Host, source: bytes) -> list[Step]:
+    """Return the steps that put the files in place and start the unit."""
+    wanted = host.wanted
+    workload = service.workload_path(wanted)
+    steps: list[Step] = []
+    if not os.path.isdir(wanted["directory"]):
+        steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
+    steps.append((f"write {workload}", paths.create, (workload, source)))
+    steps.append((f"create {wanted['log_file']}", paths.create, (wanted["log_file"],)))
+    steps.append((f"start {wanted['unit']}", units.start, (wanted, source)))
+    return steps
+
+
+def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
+    """Return the steps to the wanted workload running, or to a `fresh` one whatever runs now."""
+    if not fresh and is_as_wanted(host, source):
+        _unit, pid = host.running() or (None, 0)
+        path, content = host.wanted["pid_file"], f"{pid}\n".encode()
+        if paths.content(path, len(content) + 1) == content:
+            return []
+        obstacle = paths.obstacle(service.workload_path(host.wanted), [path])
+        if obstacle:
+            raise Refused(obstacle)
+        return [(f"write {path}", paths.create, (path, content))]
+    refuse_or_fail(host, source)
+    return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)

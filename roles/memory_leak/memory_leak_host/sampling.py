@@ -1,0 +1,101 @@
+"""The workload watched for a while: its memory, processor time and requests, by this host's monotonic clock."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from memory_leak_host import proc, processes
+from memory_leak_host.workload_interface import (
+    MAX_SESSIONS_OPTION,
+    REQUEST_RATE_IN_LOG,
+    REQUESTS_PER_SECOND,
+    START_DELAY_OPTION,
+)
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from memory_leak_controller.contract import Observation
+
+MOST_SAMPLES = 120
+SHORTEST_INTERVAL_S = 0.5
+MOST_LOG_BYTES = 1 << 20
+LAST_LINES_BYTES = 500
+START_S = 15  # until it serves, on a busy computer and with a buffer to set up
+MOST_WAIT_S = 60
+
+
+def observe(pid: int, seconds: float) -> Observation:
+    """Watch a process and return `samples`, `request_rates` and `ended`; the controller says what they show.
+
+    A sample is a list: seconds since the first one, RSS in bytes, available memory in bytes, processor seconds used.
+    `request_rates` are the requests per second that the service logged meanwhile, one value for each of its intervals.
+    """
+    interval_s = max(SHORTEST_INTERVAL_S, seconds / MOST_SAMPLES)
+    log_bytes = _log_size(pid)
+    began = time.monotonic()
+    samples: list[list[float]] = []
+    first = sample = _sample(pid)
+    while sample and first and sample[0] == first[0]:
+        now_s = time.monotonic() - began
+        samples.append([round(now_s, 3), *sample[1:]])
+        if now_s - samples[0][0] >= seconds:
+            break
+        time.sleep(max(0, min(len(samples) * interval_s, seconds + samples[0][0]) - (time.monotonic() - began)))
+        sample = _sample(pid)
+    ended = not (first and sample and sample[0] == first[0])
+    return {"samples": samples, "request_rates": _request_rates(pid, log_bytes), "ended": ended}
+
+
+def warm_up_s(pid: int) -> float:
+    """Return how long after its start a process has settled: it serves requests, and its cache is full if that is bounded."""
+    start_delay_s, max_sessions = (
+        int(processes.option(pid, name) or 0) for name in (START_DELAY_OPTION, MAX_SESSIONS_OPTION)
+    )
+    return start_delay_s + (max_sessions / REQUESTS_PER_SECOND + START_S if max_sessions else 0)
+
+
+def last_request_rate(pid: int) -> float | None:
+    """Return the request rate that a process logged last, or None."""
+    rates = _request_rates(pid, max(0, _log_size(pid) - LAST_LINES_BYTES))
+    return rates[-1] if rates else None
+
+
+def _sample(pid: int) -> tuple[int, int, int, float] | None:
+    """Return a process's start in ticks, its RSS, the memory available and its processor seconds; None if it has ended."""
+    found = proc.statistics(pid)
+    if found is None:
+        return None
+    return found.start_ticks, found.rss_bytes, proc.memory()["MemAvailable"], found.cpu_s
+
+
+def _log_size(pid: int) -> int:
+    """Return how much a process has logged so far, 0 if its stdout is no file."""
+    try:
+        return os.stat(f"/proc/{pid}/fd/1").st_size
+    except OSError:
+        return 0
+
+
+def _request_rates(pid: int, offset: int) -> list[float]:
+    """Return the request rates that a process logged after this offset of its stdout, wherever that file is now."""
+    try:
+        # Not blocking: should it be a pipe, opening it must not hold us up.
+        descriptor = os.open(f"/proc/{pid}/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return []
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return []
+        words = os.pread(descriptor, MOST_LOG_BYTES, offset).decode(errors="replace").split()
+    finally:
+        os.close(descriptor)
+    rates = []
+    for word in words:
+        if word.startswith(REQUEST_RATE_IN_LOG):
+            try:
+                rates.append(float(word[len(REQUEST_RATE_IN_LOG) :]))
+            except ValueError:
+                continue
+    return rates

@@ -1,0 +1,145 @@
+"""What really happened on a host: the ground truth that setup, reset, observations and cleanup left on the controller."""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote
+
+from memory_leak_controller.contract import OUTCOMES, GroundTruthLine, misfit
+
+MIB = 1024**2
+PYTHON_MIB = 10
+FILE_PAGES_MIB = 16  # of RSS, and shared with others: no ceiling counts them
+LEAKER = "leaker"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One life of the leaker on a host: its PID, when it began (Unix time), its rate, its ceiling and its samples."""
+
+    pid: int
+    command: str
+    began: float
+    target_rate_mib_per_min: float
+    ceiling_bytes: int | None
+    samples: tuple[tuple[float, int], ...]  # Unix time in seconds, RSS in bytes; sorted
+
+    def rss_mib(self, at: float) -> float | None:
+        """Return the RSS at a time: interpolated between samples, extrapolated by the rate; None where it did not live."""
+        if at < self.began - 1 or not self.samples:
+            return None
+        times = [time for time, _rss in self.samples]
+        place = bisect(times, at)
+        if 0 < place < len(times):
+            (earlier, low), (later, high) = self.samples[place - 1], self.samples[place]
+            share = (at - earlier) / (later - earlier) if later > earlier else 0.0
+            return (low + share * (high - low)) / MIB
+        time, rss = self.samples[0] if place == 0 else self.samples[-1]
+        size = rss / MIB + (at - time) / 60 * self.target_rate_mib_per_min
+        if place == 0:  # it takes a moment to start, and then it has what a Python takes
+            size = max(size, min(rss / MIB, PYTHON_MIB))
+        most = self.ceiling_bytes / MIB + FILE_PAGES_MIB if self.ceiling_bytes else math.inf
+        return size if size <= most else None
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What the last observation says of a fix: `durable`, `temporary` or `none`; the host's outcome, and when (ISO 8601)."""
+
+    effect: str
+    outcome: str
+    time: str
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """All lives of the leaker on a host, in order, the host's variant, and what became of it, if it was observed."""
+
+    host: str
+    variant: str
+    runs: tuple[Run, ...]
+    repair: Repair | None = None
+
+    @property
+    def pids(self) -> set[int]:
+        """Return every PID that the leaker had."""
+        return {run.pid for run in self.runs}
+
+    def rss_mib_at(self, second_of_day: float, offset_s: float = 0) -> list[tuple[float, float, float]]:
+        """Return when (Unix time) a clock, so far ahead of UTC, showed a time of day, the RSS then (MiB), and its rate."""
+        found = []
+        for run in self.runs:
+            first = datetime.fromtimestamp(run.began, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            for days in (-1, 0, 1):
+                at = (first + timedelta(days=days)).timestamp() + second_of_day - offset_s
+                size = run.rss_mib(at)
+                if size is not None:
+                    found.append((at, size, run.target_rate_mib_per_min))
+        return found
+
+
+def load(directory: Path) -> dict[str, GroundTruth]:
+    """Return the truth of each host that a directory has a HOST.jsonl of. Raises ValueError for a line that is no record."""
+    return {unquote(path.stem): _load(path) for path in sorted(directory.glob("*.jsonl"))}
+
+
+def _load(path: Path) -> GroundTruth:
+    lines = [_line(path, number, text) for number, text in enumerate(path.read_text().splitlines(), 1)]
+    runs: dict[tuple[int, str], list[GroundTruthLine]] = {}
+    for line in lines:
+        if line["pid"] is not None:
+            runs.setdefault((line["pid"], str(line["started_at"])), []).append(line)
+    variant = lines[-1]["variant"] if lines else LEAKER
+    return GroundTruth(
+        host=unquote(path.stem),
+        variant=variant or LEAKER,
+        # On a host that leaks, what was measured to be flat is the service after a fix.
+        runs=tuple(
+            _run(pid, started_at, records)
+            for (pid, started_at), records in runs.items()
+            if variant != LEAKER or all(OUTCOMES[record["outcome"]].repair != "durable" for record in records)
+        ),
+        repair=_repair(lines) if variant == LEAKER else None,
+    )
+
+
+def _line(path: Path, number: int, text: str) -> GroundTruthLine:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: {error}") from error
+    complaint = misfit(found, GroundTruthLine)
+    if complaint:
+        raise ValueError(f"{path}, line {number}: {complaint}")
+    return cast(GroundTruthLine, found)
+
+
+def _repair(lines: list[GroundTruthLine]) -> Repair | None:
+    """Return what the last line says of a fix, or None if it is no observation, or one that measured nothing."""
+    started = [line for line in lines if line["event"] in ("setup", "reset")]
+    if not started or lines[-1]["event"] != "observation":
+        return None
+    last = lines[-1]
+    effect = OUTCOMES[last["outcome"]].repair
+    if effect == "restarted":
+        effect = "none" if last["pid"] == started[-1]["pid"] else "temporary"
+    return Repair(effect, last["outcome"], last["time"]) if effect else None
+
+
+def _run(pid: int, started_at: str, records: list[GroundTruthLine]) -> Run:
+    samples = sorted({(float(time), int(rss)) for record in records for time, rss in record["samples"]})
+    last = records[-1]
+    return Run(
+        pid=pid,
+        command=str(last["command"] or ""),
+        began=datetime.fromisoformat(started_at).timestamp(),
+        target_rate_mib_per_min=float(last["target_rate_mib_per_min"] or 0),
+        ceiling_bytes=last["ceiling_bytes"],
+        samples=tuple(samples),
+    )

@@ -1,0 +1,53 @@
+"""The rubric: what a diagnosis can earn in each category, and how levels and deductions become a total."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+import memory_leak_controller
+
+SCENARIO: dict[str, Any] = yaml.safe_load((Path(memory_leak_controller.__file__).parent / "scenario.yml").read_text())
+CATEGORIES = tuple(SCENARIO["rubric"])
+NO_LEVEL = "none"
+UNGRADED = "ungraded"  # where it could not be graded; never a low grade
+
+
+class Finding(NamedTuple):
+    """The level of a category, and the sentence that it rests on; of an ungraded one, why."""
+
+    level: str
+    evidence: str
+
+
+NOTHING = Finding(NO_LEVEL, "")
+
+
+def levels(category: str) -> dict[str, dict[str, Any]]:
+    """Return the levels of a category by name, the best first: each with its `points` and `when` it is earned."""
+    found: dict[str, dict[str, Any]] = SCENARIO["rubric"][category]["levels"]
+    return found
+
+
+def result(findings: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:
+    """Return `total`, `categories` and `deductions` for findings, and for the deductions that have a sentence they rest on.
+
+    The total is null while a category is ungraded.
+    """
+    points = {
+        name: levels(name)[finding.level]["points"] for name, finding in findings.items() if finding.level != UNGRADED
+    }
+    categories = {
+        name: {"points": points.get(name), "level": findings[name].level, "evidence": findings[name].evidence}
+        for name in CATEGORIES
+    }
+    deductions = [
+        {"percent": each["percent"], "reason": each["name"], "evidence": reasons[each["name"]]}
+        for each in SCENARIO["deductions"]
+        if reasons.get(each["name"])
+    ]
+    share = max(0, 100 - sum(each["percent"] for each in deductions)) / 100
+    total = round(sum(points.values()) * share) if len(points) == len(CATEGORIES) else None
+    return {"total": total, "categories": categories, "deductions": deductions}

@@ -1,0 +1,137 @@
+"""The evidence of an investigation and the diagnosis that follows from it, as Markdown and JSON files for each host."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from memory_leak_lab.investigation import analysis, source
+from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding, Snapshot
+
+RATE_IN_LOG = re.compile(r"(\w*per_second)=(\d+(?:\.\d+)?)")
+COUNT_IN_LOG = re.compile(r"(\w*entries)=(\d+)")
+SYSTEMD_TIME = "%a %Y-%m-%d %H:%M:%S %Z"
+UNLIMITED = "infinity"
+LATEST = 5  # of the rates in a log: the first is of a service that has only just started
+
+environment = Environment(
+    loader=PackageLoader("memory_leak_lab.investigation", "."),
+    autoescape=False,  # noqa: S701 # Markdown, not HTML
+    keep_trailing_newline=True,
+)
+
+
+def clock(unix_time: float) -> str:
+    """Return the time of day in UTC."""
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%H:%M:%S")
+
+
+def write(host: str, first: Snapshot, second: Snapshot, report_directory: Path) -> Finding:
+    """Write a host's evidence to investigation/HOST.{md,json} and its diagnosis to diagnoses/HOST.reference.md."""
+    finding = analysis.analyse(first, second)
+    evidence, diagnoses = report_directory / "investigation", report_directory / "diagnoses"
+    for directory in (evidence, diagnoses):
+        directory.mkdir(parents=True, exist_ok=True)
+    (diagnoses / f"{host}.reference.md").write_text(diagnosis(host, first, finding))
+    (evidence / f"{host}.md").write_text(
+        environment.get_template("evidence.md.j2").render(
+            host=host,
+            first=first,
+            second=second,
+            finding=finding,
+            clock=clock,
+        )
+    )
+    record = {"host": host, **asdict(finding), "snapshots": [first, second]}
+    (evidence / f"{host}.json").write_text(json.dumps(record, indent=1) + "\n")
+    return finding
+
+
+def diagnosis(host: str, first: Snapshot, finding: Finding) -> str:
+    """Return the diagnosis of a host in Markdown."""
+    facts = _of_leak(finding) if finding.leak else _of_kill(first, finding) if finding.oom_kills else {}
+    text = environment.get_template("diagnosis.md.j2").render(host=host, finding=finding, clock=clock, **facts)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _of_leak(finding: Finding) -> dict[str, Any]:
+    leak = finding.leak
+    assert leak
+    details, samples = leak.details, leak.samples
+    service = details["service"] or {"properties": {}}
+    ceiling = service["properties"].get("MemoryMax", UNLIMITED)
+    ceiling_mib = int(ceiling) / KIB_PER_MIB**2 if ceiling.isdigit() else None
+    duration_s = samples[-1][0] - samples[0][0]
+    cpu_s = details["samples"][-1]["cpu_s"] - details["samples"][0]["cpu_s"]
+    watched_s = details["samples"][-1]["monotonic_s"] - details["samples"][0]["monotonic_s"]
+    load = [_rates(details["log"]), f"it takes {cpu_s / watched_s:.1%} of a processor" if watched_s else ""]
+    return {
+        "leak": leak,
+        "unit": details["unit"],
+        "command": " ".join(details["command"]),
+        "rows": [*samples[:2], *samples[len(samples) // 2 :: 4], samples[-1]],
+        "duration_s": duration_s,
+        "ceiling_mib": ceiling_mib,
+        "minutes_left": ceiling_mib and (ceiling_mib - samples[-1][1]) / leak.rate_mib_per_min,
+        "load": ", ".join(filter(None, load)),
+        **_cause(details, details["command"], details["log"]),
+    }
+
+
+def _of_kill(first: Snapshot, finding: Finding) -> dict[str, Any]:
+    """Return what is known of the last kill; of its unit as systemd has it still, unless another process runs there now."""
+    kill = finding.oom_kills[-1]
+    service: dict[str, Any] = kill["service"] or {}
+    properties = service.get("properties", {})
+    is_same = properties.get("ExecMainPID") == str(kill["pid"])
+    found = re.search(r"argv\[\]=([^;]*?) ;", properties.get("ExecStart", ""))
+    command = found[1] if found else ""
+    return {
+        "kill": kill,
+        "unit": kill["unit"],
+        "command": command,
+        "started": _unix_time(properties.get("ExecMainStartTimestamp", "")) if is_same else None,
+        "python_mib": first["python_rss_kib"] / KIB_PER_MIB,
+        "load": _rates(service.get("log")),
+        **_cause(service, command.split(), service.get("log")),
+    }
+
+
+def _unix_time(text: str) -> float | None:
+    """Return the time that systemd tells, which host_snapshot.py asked for in UTC."""
+    try:
+        return datetime.strptime(text, SYSTEMD_TIME).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _cause(where: dict[str, Any], command: list[str], log: str | None) -> dict[str, Any]:
+    """Return the container that grows, as far as the program's source can be read, and what its log counts."""
+    retaining_containers = source.retaining_containers(where.get("source") or "")
+    container = retaining_containers[0] if retaining_containers else None
+    # An option is taken to be about the condition if its name is a word of it: --max-sessions and self._max_sessions.
+    words = re.findall(r"\w+", container.removed_if or "") if container else []
+    names = {word.strip("_") for word in words}
+    counts = COUNT_IN_LOG.findall(log or "")
+    return {
+        "container": container,
+        "script": where.get("script"),
+        "limits": [
+            option
+            for option in command
+            if option.startswith("--") and option[2:].split("=")[0].replace("-", "_") in names
+        ],
+        "entries": f"{counts[0][0]} from {counts[0][1]} to {counts[-1][1]}" if len(counts) > 1 else "",
+    }
+
+
+def _rates(log: str | None) -> str:
+    found = RATE_IN_LOG.findall(log or "")[-LATEST:]
+    rates = [float(value) for _name, value in found]
+    return f"its log says {found[0][0]} {min(rates):g} to {max(rates):g}" if rates else ""

@@ -1,0 +1,108 @@
+"""Random walks: whatever happens to a host, in any order, each operation ends right and a cleanup always ends it all.
+
+Each step of a walk does one or two random things to a host (an initial state of the table, or a run that
+is killed on the way), carries a random operation out and inspects the host. WALK_MINUTES (an environment variable) sets how
+long; by default a few walks. RANDOM_SEED repeats the walks of a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from helpers import definitions
+from helpers.definitions import DEFINITION
+from helpers.host_runs import ENDS, OTHER_DEFINITION, PYTHON, inspect, program, run, run_killed
+from helpers.initial_states import INITIAL_STATES, LOG, OPERATIONS, UNIT_FILE, InitialState
+from memory_leak_controller import transport
+from memory_leak_lab.lab.fleet import Fleet
+
+MINUTES = float(os.environ.get("WALK_MINUTES") or 0)
+COUNT = 6 if MINUTES else 3
+WALKS_BY_DEFAULT = 2  # on each host
+STEPS = (5, 10)
+SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
+IN_THE_WAY = f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ]"
+DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
+
+
+class Walk:
+    """One walk on one host, from nothing of ours to nothing of ours."""
+
+    def __init__(self, fleet: Fleet, number: int, seed: str):
+        self.fleet = fleet
+        self.number = number
+        self.chance = random.Random(seed)  # noqa: S311 # no secret
+        self.trail: list[str] = [f"RANDOM_SEED={SEED}, walk {seed}"]
+        self.lived: list[InitialState] = []
+        self.covered: Counter[tuple[str, str]] = Counter()
+
+    def go(self) -> Counter[tuple[str, str]]:
+        """Walk, and return how often each operation followed each initial_state."""
+        for _step in range(self.chance.randint(*STEPS)):
+            names = [self.happen() for _time in range(self.chance.randint(1, 2))]
+            operation = self.chance.choice(OPERATIONS)
+            self.operate(operation)
+            self.covered.update((name, operation) for name in names)
+        for initial_state in self.lived:
+            self.fleet.run(self.number, initial_state.undo)
+        self.operate("cleanup")
+        return self.covered
+
+    def happen(self) -> str:
+        """Let something happen to the host and return its name."""
+        if self.chance.random() < 0.15:
+            operation, step = self.chance.choice(list(ENDS)), self.chance.randint(1, 20)
+            self.trail.append(f"{operation} killed before step {step}")
+            run_killed(self.fleet, self.number, operation, step, self.chance.choice(DEFINITIONS))
+            return "killed on the way"
+        initial_state = self.chance.choice(INITIAL_STATES)
+        self.trail.append(initial_state.name)
+        self.lived.append(initial_state)
+        self.fleet.run(self.number, initial_state.script)
+        return initial_state.name
+
+    def operate(self, operation: str) -> None:
+        """Carry an operation out and check how it ends."""
+        self.trail.append(operation)
+        in_the_way = self.fleet.run(self.number, IN_THE_WAY).returncode == 0
+        answer = self.fleet.run(self.number, program(operation, self.chance.choice(DEFINITIONS)), PYTHON)
+        result = transport.result(answer.stdout)
+        assert result, (self.trail, answer)
+        if operation != "status":
+            allowed = {ENDS[operation], "refused"} if in_the_way else {ENDS[operation]}
+            assert result["outcome"] in allowed, (self.trail, result)
+        assert result["outcome"] != "failed", (self.trail, result)
+        # Something in the way may keep a killed run's remains where they are; else host and result must agree.
+        if not in_the_way and operation != "status":
+            assert inspect(self.fleet, self.number, result) == [], self.trail
+
+
+def test_random_walks(fleet: Fleet) -> None:
+    covered: Counter[tuple[str, str]] = Counter()
+    until = time.monotonic() + MINUTES * 60
+
+    def walk(number: int) -> int:
+        walks = 0
+        while walks < WALKS_BY_DEFAULT or time.monotonic() < until:
+            covered.update(Walk(fleet, number, f"{SEED}-{number}-{walks}").go())
+            walks += 1
+        return walks
+
+    for number in range(COUNT):
+        run(fleet, number, "cleanup")
+    with ThreadPoolExecutor(COUNT) as pool:
+        walks = sum(pool.map(walk, range(COUNT)))
+    print(f"RANDOM_SEED={SEED}: {walks} walks, {sum(covered.values())} steps")
+    pairs = len(INITIAL_STATES) * len(OPERATIONS)
+    print(
+        f"{len([pair for pair in covered if pair[0] != 'killed on the way'])} of {pairs} pairs of initial_state and operation"
+    )
+    for initial_state in [*(initial_state.name for initial_state in INITIAL_STATES), "killed on the way"]:
+        print(
+            f"{initial_state:55}", *(f"{operation} {covered[initial_state, operation]:4}" for operation in OPERATIONS)
+        )

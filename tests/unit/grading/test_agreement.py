@@ -1,0 +1,194 @@
+"""The grader on the corpus of diagnoses whose levels were fixed before there was a grader, and on changed ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.project import PROJECT
+from memory_leak_lab.grading import grade, ground_truth, rubric
+
+CORPUS = PROJECT / "tests" / "grading"
+TRUTH = ground_truth.load(CORPUS / "ground_truth")
+SETS = ("tuning", "unseen", "tuning_2", "unseen_2", "unseen_3")
+HALVES: dict[str, list[dict[str, Any]]] = {half: yaml.safe_load((CORPUS / f"{half}.yml").read_text()) for half in SETS}
+HEALTHY: list[dict[str, Any]] = yaml.safe_load((CORPUS / "healthy.yml").read_text())
+CHEATS = (
+    *("empty", "key words", "orders to the grader", "the rubric pasted back", "stuffing with sentences", "begging"),
+    *(
+        "order to the grader in the middle",
+        "the rubric as an answer",
+        "a list of every word",
+        "pleading",
+        "hidden order",
+    ),
+    *("words without a sentence", "rubric with ticks", "empty headings"),
+    *("praise of the grader",),
+)
+
+
+def expected_total(diagnosis: dict[str, Any]) -> int:
+    """Return the total that follows from the expected levels."""
+    levels = {name: rubric.Finding(diagnosis["levels"][name], "it says so") for name in rubric.CATEGORIES}
+    total: int = rubric.result(levels, dict.fromkeys(diagnosis["deductions"], "it says so"))["total"]
+    return total
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_grades_agree_with_those_expected(half: str) -> None:
+    corpus = HALVES[half]
+    assert len(corpus) >= 20
+    graded = [grade.grade(each["text"], TRUTH[each["host"]]) for each in corpus]
+    disagreements, error = [], 0
+    for each, got in zip(corpus, graded, strict=True):
+        error += abs(got["total"] - expected_total(each))
+        disagreements += [
+            (each["name"], name, each["levels"][name], got["categories"][name]["level"])
+            for name in rubric.CATEGORIES
+            if each["levels"][name] != got["categories"][name]["level"]
+        ]
+    exact = 1 - len(disagreements) / len(corpus) / len(rubric.CATEGORIES)
+    print(f"{half}: {exact:.0%} exact, mean error of the total {error / len(corpus):.1f}", *disagreements, sep="\n  ")
+    assert exact >= 0.9
+    assert error / len(corpus) <= 5
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [each for half in HALVES.values() for each in half if each["name"] in CHEATS],
+    ids=lambda each: each["name"],
+)
+def test_cheats_earn_next_to_nothing(cheat: dict[str, Any]) -> None:
+    assert grade.grade(cheat["text"], TRUTH[cheat["host"]])["total"] <= 20
+
+
+def test_every_point_has_the_sentence_it_rests_on_and_the_sum_is_right() -> None:
+    for each in itertools.chain(*HALVES.values()):
+        got = grade.grade(each["text"], TRUTH[each["host"]])
+        for category in got["categories"].values():
+            assert bool(category["evidence"]) or category["points"] == 0, each["name"]
+        assert all(deduction["evidence"] for deduction in got["deductions"])
+        earned = sum(category["points"] for category in got["categories"].values())
+        percent = sum(deduction["percent"] for deduction in got["deductions"])
+        assert got["total"] == round(earned * (100 - percent) / 100)
+        assert 0 <= got["total"] <= 100
+
+
+FINDINGS = {
+    "memory_growth": "VmRSS was 161 MiB at 10:05 and 311 MiB at 10:10: a straight line.",
+    "process": "It is python3 workload.py with PID 1432, which keeps growing.",
+    "root_cause": "The session cache has no eviction and no size limit.",
+    "mitigation": "Add a time to live, and restart the service until then.",
+}
+
+
+def test_the_reference_earns_everything() -> None:
+    got = grade.grade("\n\n".join(FINDINGS.values()), TRUTH["web1"])
+    assert (got["total"], got["deductions"]) == (100, [])
+
+
+@pytest.mark.parametrize(
+    ("removed", "left"),
+    [("memory_growth", "snapshot"), ("process", "none"), ("root_cause", "symptoms"), ("mitigation", "none")],
+)
+def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: str) -> None:
+    rest = "\n\n".join(text for name, text in FINDINGS.items() if name != removed)
+    got = grade.grade(rest, TRUTH["web1"])
+    lost = rubric.SCENARIO["rubric"][removed]["points"] - rubric.levels(removed)[left]["points"]
+    assert got["categories"][removed]["level"] == left
+    assert (got["total"], got["deductions"]) == (100 - lost, [])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "level"),
+    [
+        ("185 MiB at 10:05, 335 MiB at 10:10", "measured"),  # late in their minutes
+        ("185 MiB at 10:05:02, 335 MiB at 10:10:02", "snapshot"),
+        ("205 MiB at 10:05, 355 MiB at 10:10", "snapshot"),
+    ],
+)
+def test_a_time_without_seconds_may_be_any_of_its_minute(sizes: str, level: str) -> None:
+    got = grade.grade(f"python3 (PID 1432) grows: {sizes}.", TRUTH["web1"])
+    assert got["categories"]["memory_growth"]["level"] == level
+
+
+def test_measurements_strewn_about_are_no_measurements() -> None:
+    strewn = ", ".join(f"{(number * 389) % 1000} MiB at 10:{number:02}" for number in range(1, 31))
+    got = grade.grade(f"python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10, {strewn}.", TRUTH["web1"])
+    assert got["categories"]["memory_growth"]["level"] == "snapshot"
+
+
+def test_times_of_another_time_zone_are_understood() -> None:
+    text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
+    assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"
+
+
+def test_a_service_in_disguise_is_known_by_its_own_names() -> None:
+    (run,) = TRUTH["web2"].runs
+    disguised = dataclasses.replace(run, command="/usr/bin/python3 /opt/token-cache/service.py")
+    answers = dataclasses.replace(TRUTH["web2"], runs=(disguised,))
+    text = "token-cache has PID 2210 and grows: 146 MiB at 10:05, 296 MiB at 10:10."
+    assert grade.grade(text, answers)["categories"]["process"]["level"] == "identified"
+    assert grade.grade(text, TRUTH["web2"])["categories"]["process"]["level"] == "mentioned"
+
+
+@pytest.mark.parametrize("each", HEALTHY, ids=lambda each: each["name"])
+def test_a_healthy_host_earns_nothing_for_being_blamed(each: dict[str, Any]) -> None:
+    got = grade.grade(each["text"], TRUTH[each["host"]])
+    assert (got["verdict"], got["total"]) == (each["verdict"], 0 if each["verdict"] == "blamed" else None)
+
+
+MEASURED = "python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10."
+
+
+@pytest.mark.parametrize(
+    ("claim", "right"),
+    [
+        ("That is 30 MiB per minute.", True),
+        ("That is 0.5 MB/s.", True),
+        ("That is 1.8 GB an hour.", True),
+        ("That is 30 MiB per second.", False),
+        ("It will be OOM-killed in about 24 minutes.", True),
+        ("It hits its ceiling within 20 to 30 min.", True),
+        ("It runs out of memory in half a day, in 12 hours.", False),
+        ("It will be killed in 90 seconds.", False),
+    ],
+)
+def test_claimed_rates_and_times_to_the_end_are_checked(claim: str, right: bool) -> None:
+    got = grade.grade(f"{MEASURED} {claim}", TRUTH["web1"])
+    assert [each["right"] for each in got["claims"]] == [right], got["claims"]
+    assert got["claims"][0]["evidence"] == claim
+    assert got["categories"]["memory_growth"]["level"] == ("measured" if right else "snapshot")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\n",
+        " ",
+        "grows ",
+        "is not a the ",
+        "10:05 161 MiB ",
+        "| 10:05 | 161 MiB |\n",
+        "never ",
+        "\0",
+        "9",
+        "# ",
+        "pid ",
+    ],
+)
+def test_no_text_takes_long_to_grade(piece: str) -> None:
+    small, large = (timed(piece * (size // len(piece))) for size in (25_000, 100_000))
+    # In proportion it would be 4 times, and if it took squares 16 times.
+    assert large < 12 * small + 0.2, (small, large)
+
+
+def timed(text: str) -> float:
+    began = time.process_time()
+    grade.grade(text, TRUTH["web1"])
+    return time.process_time() - began

@@ -1,0 +1,98 @@
+"""The contract: what fits it, what does not, and that its tables are complete."""
+
+from __future__ import annotations
+
+import math
+import typing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from memory_leak_controller import contract
+from memory_leak_controller.contract import Record, Result, WorkloadState
+
+ANSWER: dict[str, Any] = {
+    **contract.empty(Result),
+    **{"outcome": "running", "failed": False, "changed": False, "message": "", "changes": [], "warnings": []},
+    "workload": contract.empty(WorkloadState) | {"pid": 7, "rss_bytes": 1, "cpu_percent": 0},
+}
+
+
+def test_every_outcome_and_variant_is_described() -> None:
+    assert tuple(contract.OUTCOMES) == typing.get_args(contract.OutcomeName)
+    assert tuple(contract.EXPECTED_OUTCOME) == contract.VARIANTS
+    assert all(outcome.success <= set(contract.OPERATIONS) for outcome in contract.OUTCOMES.values())
+    assert all(
+        any(operation in outcome.success for outcome in contract.OUTCOMES.values()) for operation in contract.OPERATIONS
+    )
+
+
+def test_a_record_has_every_field_and_null_for_what_is_not_known() -> None:
+    record = contract.record("web1", "unreachable", {"message": "no answer", "changes": ["something"]})
+    assert contract.misfit(record, Record) is None
+    assert set(record) == set(contract.fields(Record))
+    assert {name for name, value in record.items() if value} == {"host", "outcome", "message"}
+    assert record["samples"] == []
+
+
+def test_an_answer_that_fits_is_taken() -> None:
+    assert contract.misfit(ANSWER, Result) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"outcome": "fine"}, "outcome is 'fine': it must be one of failed, unreachable"),
+        ({"outcome": ["running"]}, "outcome is ['running']"),
+        ({"failed": 0}, "failed is 0: it must be bool"),
+        ({"message": None}, "message is None: it must be str"),
+        ({"message": "x" * 10**6}, "message is 'xxx"),
+        ({"changes": "all"}, "changes is 'all': it must be a list"),
+        ({"changes": [1]}, "changes[0] is 1: it must be str"),
+        ({"before": []}, "before is []"),
+        ({"mem_available_bytes": 10**5000}, "mem_available_bytes is a huge integer"),
+        ({"mem_available_bytes": 2**70}, "mem_available_bytes is 1180591620717411303424"),
+        ({"mem_available_bytes": True}, "mem_available_bytes is True"),
+        ({"observation": {"samples": [[math.nan]], "request_rates": [], "ended": False}}, "observation.samples[0][0] is nan"),
+        ({"observation": {"samples": [], "request_rates": [math.inf], "ended": False}}, "observation.request_rates[0] is inf"),
+        ({"observation": {"samples": []}}, "observation has no request_rates"),
+        ({"password": "x"}, "it has a field too many: 'password'"),
+        ({"workload": contract.empty(WorkloadState) | {"pid": -1}}, "workload.pid is -1: it must be at least 1"),
+        ({"workload": contract.empty(WorkloadState) | {"unit": 5}}, "workload.unit is 5: it must be str"),
+        ({"workload": None}, "workload is None: it must be WorkloadState"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_named(changes: dict[str, Any], complaint: str) -> None:
+    found = contract.misfit(ANSWER | changes, Result)
+    assert found
+    assert found.startswith(complaint)
+    assert len(found) < 300
+
+
+def test_what_is_no_answer_at_all_does_not_fit() -> None:
+    answers: list[Any] = [None, [], "running", 7, {1: 2}]
+    assert all(contract.misfit(answer, Result) for answer in answers)
+
+
+def test_a_host_is_a_success_by_its_outcome_or_by_doing_what_its_variant_should() -> None:
+    flat = contract.record("web1", "plateaued", {"as_expected": True})
+    assert contract.is_success(flat, "status")
+    assert contract.colour(flat) == "green"
+    assert not contract.is_success(contract.record("web1", "plateaued", {"as_expected": False}), "status")
+    assert contract.is_success(contract.record("web1", "absent", {}), "cleanup")
+    assert not contract.is_success(contract.record("web1", "absent", {}), "setup")
+
+
+@pytest.mark.parametrize(
+    ("action", "resolved", "own"),
+    [
+        ("memory_leak", None, True),
+        ("sre_incidents.memory_leak.memory_leak", "sre_incidents.memory_leak.memory_leak", True),
+        ("memory_leak", "sre_incidents.memory_leak.memory_leak", True),
+        ("memory_leak", "another.collection.memory_leak", False),
+        ("ansible.builtin.debug", "ansible.builtin.debug", False),
+    ],
+)
+def test_a_task_is_known_by_the_action_that_it_resolves_to(action: str, resolved: str | None, own: bool) -> None:
+    assert contract.is_own_action(SimpleNamespace(action=action, resolved_action=resolved)) is own
