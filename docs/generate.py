@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from memory_leak_controller import contract, variables
+from memory_leak_controller import contract, schema, variables
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROLE = PROJECT / "roles" / "memory_leak"
@@ -111,26 +111,26 @@ def ground_truth_schema(_text: str) -> str:
 
 def _schema_file(title: str, kind: type) -> str:
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
-    return json.dumps(head | schema(kind), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(head | json_schema(kind), indent=2, ensure_ascii=False) + "\n"
 
 
-def schema(kind: Any) -> dict[str, Any]:
+def json_schema(kind: Any) -> dict[str, Any]:
     """Return the JSON Schema of a type of the contract."""
     if typing.is_typeddict(kind):
-        properties = {name: schema(hint) for name, (hint, _field) in contract.fields(kind).items()}
+        properties = {name: json_schema(hint) for name, (hint, _field) in schema.fields(kind).items()}
         return {
             **{"type": "object", "description": (kind.__doc__ or "").partition("\n")[0], "properties": properties},
             **{"required": sorted(kind.__required_keys__, key=list(properties).index), "additionalProperties": False},
         }
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return schema(arguments[0]) | _bounds(arguments[1])
+        return json_schema(arguments[0]) | _bounds(arguments[1])
     if origin in (typing.Union, types.UnionType):
-        return _merged([schema(each) for each in arguments])
+        return _merged([json_schema(each) for each in arguments])
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if origin is list:
-        return {"type": "array", "items": schema(arguments[0])}
+        return {"type": "array", "items": json_schema(arguments[0])}
     return {"type": JSON_TYPES[kind]}
 
 
@@ -143,7 +143,7 @@ def _merged(schemas: list[dict[str, Any]]) -> dict[str, Any]:
     return first | {"type": [first["type"], "null"]}
 
 
-def _bounds(field: contract.Field) -> dict[str, Any]:
+def _bounds(field: schema.Field) -> dict[str, Any]:
     found: dict[str, Any] = {"description": field.description} if field.description else {}
     if field.items is not None:
         found |= {"minItems": field.items, "maxItems": field.items}
@@ -169,7 +169,7 @@ def plugin(text: str) -> str:
             **{"returned": "always", "type": "str"},
         },
     }
-    for name, (hint, field) in contract.fields(contract.ActionResult).items():
+    for name, (hint, field) in schema.fields(contract.ActionResult).items():
         if field.description:
             entry = {"description": [_plain(field.description)], "returned": field.returned, **_ansible_type(hint)}
             described[name] = entry | ({"sample": field.sample} if field.sample is not None else {})

@@ -19,7 +19,7 @@ ROLE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller  # noqa: E402
-from memory_leak_controller import assignment, contract, measurement, transport, validation, variables  # noqa: E402
+from memory_leak_controller import assignment, contract, measurement, schema, transport, validation, variables  # noqa: E402
 from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request  # noqa: E402
 
 sys.path.remove(str(ROLE))
@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
             said = (answer["stderr"] or answer["stdout"]).strip()
             python = transport.interpreter(task_vars)
             return _failure("failed", f"{python} gave no result on this host (status {answer['rc']}): {said}")
-        found: dict[str, Any] = {**contract.empty(contract.Measurement), **result, **result["workload"]}
+        found: dict[str, Any] = {**schema.empty(contract.Measurement), **result, **result["workload"]}
         del found["workload"]
         before, after = found.pop("before"), found.pop("after")
         if self._task.diff:
@@ -109,7 +109,7 @@ def _as_text(definition: dict[str, Any] | None) -> str:
 
 def _failure(outcome: str, message: str) -> dict[str, Any]:
     return {
-        **contract.empty(contract.HostState),
-        **contract.empty(contract.Measurement),
+        **schema.empty(contract.HostState),
+        **schema.empty(contract.Measurement),
         **{"failed": True, "changed": False, "outcome": outcome, "changes": [], "msg": message},
     }

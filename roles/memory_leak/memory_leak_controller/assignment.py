@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from .contract import Definition, InstallLocation, Variant
-from .variables import RATE_RANGE_MIB_PER_MIN
+from .parsing import RATE_RANGE_MIB_PER_MIN
 
 # A control's cache holds what comes in half a minute: within a minute its memory is flat.
 CONTROL_SESSIONS = 300

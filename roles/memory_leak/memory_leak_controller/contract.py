@@ -7,12 +7,11 @@ the types for checking alone, so they cost a host nothing.
 
 from __future__ import annotations
 
-import functools
-import types
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from .schema import Field, empty, fields
 
 Operation = Literal["setup", "reset", "cleanup", "status"]
 OPERATIONS: tuple[Operation, ...] = typing.get_args(Operation)
@@ -94,21 +93,6 @@ EXPECTED_OUTCOME: dict[str, OutcomeName] = {"leaker": "leaking", "control": "pla
 
 # The names that Ansible may resolve the role's action to: in a checkout or a plain role, and in the collection.
 ACTIONS = frozenset({"memory_leak", "ansible.legacy.memory_leak", "sre_incidents.memory_leak.memory_leak"})
-
-
-@dataclass(frozen=True)
-class Field:
-    """What a field of a record is called and holds: for documentation, schemas, and the columns of the page."""
-
-    description: str
-    sample: Any = None
-    minimum: float | None = None
-    maximum: float | None = None
-    items: int | None = None  # the length of a list
-    heading: str = ""  # of its column on the page, of a list's columns divided by '|'; without one it has none
-    divisor: float = 1  # from its unit to that of the column
-    digits: int = 0
-    returned: str = "when the host answered"
 
 
 class InstallLocation(TypedDict):
@@ -382,133 +366,7 @@ def colour(record: Record) -> str:
     return "green" if record["as_expected"] else OUTCOMES[record["outcome"]].colour
 
 
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-@functools.cache
-def fields(kind: type) -> dict[str, tuple[Any, Field]]:
-    """Return the fields of one of the types above in their order: their types and what they hold."""
-    found = {}
-    for name, hint in _hints(kind).items():
-        described = [each for each in typing.get_args(hint)[1:] if isinstance(each, Field)]
-        found[name] = (hint, described[0] if described else Field(""))
-    return found
-
-
-def empty(kind: type) -> dict[str, Any]:
-    """Return the null record of a type: null where that is allowed, an empty list where it is a list."""
-    nulls: dict[str, Any] = {}
-    for name, (hint, _field) in fields(kind).items():
-        if misfit(None, hint) is None:
-            nulls[name] = None
-        elif misfit([], hint) is None:
-            nulls[name] = []
-    return nulls
-
-
 def record(host: str, outcome: str, found: dict[str, Any]) -> Record:
     """Return the record of a host, from its outcome and the fields that are known of it; the others are null."""
     known = {name: found[name] for name in fields(Record) if found.get(name) is not None}
     return typing.cast(Record, {**empty(Record), "message": "", **known, "host": host, "outcome": outcome})
-
-
-LARGEST_INTEGER = 2**63 - 1
-LONGEST_TEXT = 65536
-LONGEST_LIST = 100_000
-
-
-def misfit(value: Any, kind: Any, name: str = "it") -> str | None:
-    """Return where a value does not fit a type of the contract, or None. Texts, lists and numbers have bounds."""
-    if typing.is_typeddict(kind):
-        return _misfit_of_fields(value, kind, name)
-    check = _CHECKS.get(typing.get_origin(kind))
-    if check:
-        return check(value, typing.get_args(kind), name)
-    if kind is Any or _fits_plainly(value, kind):
-        return None
-    return _complaint(value, "null" if kind is type(None) else kind.__name__, name)
-
-
-def _misfit_of_annotated(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
-    return misfit(value, arguments[0], name) or _out_of_bounds(value, arguments[1], name)
-
-
-def _misfit_of_union(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
-    complaints = [misfit(value, each, name) for each in arguments]
-    return None if None in complaints else complaints[0]
-
-
-def _misfit_of_list(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
-    if not isinstance(value, list) or len(value) > LONGEST_LIST:
-        return _complaint(value, "a list", name)
-    found = (misfit(each, arguments[0], f"{name}[{place}]") for place, each in enumerate(value))
-    return next(filter(None, found), None)
-
-
-def _misfit_of_dict(value: Any, _arguments: tuple[Any, ...], name: str) -> str | None:
-    return None if isinstance(value, dict) else _complaint(value, "a dictionary", name)
-
-
-def _misfit_of_literal(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
-    if isinstance(value, str) and value in arguments:
-        return None
-    return _complaint(value, f"one of {', '.join(arguments)}", name)
-
-
-_CHECKS: dict[Any, Callable[[Any, tuple[Any, ...], str], str | None]] = {
-    Annotated: _misfit_of_annotated,
-    Literal: _misfit_of_literal,
-    dict: _misfit_of_dict,
-    list: _misfit_of_list,
-    types.UnionType: _misfit_of_union,
-    typing.Union: _misfit_of_union,
-}
-
-
-def _fits_plainly(value: Any, kind: type) -> bool:
-    if isinstance(value, bool) and kind is not bool:
-        return False
-    if kind is float:
-        return isinstance(value, int | float) and abs(value) <= LARGEST_INTEGER  # neither infinite nor NaN
-    if kind is int:
-        return isinstance(value, int) and abs(value) <= LARGEST_INTEGER
-    if kind is str:
-        return isinstance(value, str) and len(value) <= LONGEST_TEXT
-    return isinstance(value, kind)
-
-
-def _misfit_of_fields(value: Any, kind: Any, name: str) -> str | None:
-    if not isinstance(value, dict):
-        return _complaint(value, kind.__name__, name)
-    hints = _hints(kind)
-    unknown = [str(key) for key in value if key not in hints]
-    if unknown:
-        return f"{name} has a field too many: {unknown[0][:60]!r}"
-    missing = [key for key in hints if key in kind.__required_keys__ and key not in value]
-    if missing:
-        return f"{name} has no {missing[0]}"
-    prefix = "" if name == "it" else f"{name}."
-    return next(filter(None, (misfit(value[key], hints[key], f"{prefix}{key}") for key in value)), None)
-
-
-def _out_of_bounds(value: Any, field: Field, name: str) -> str | None:
-    numbers = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and field.items is not None and len(value) != field.items:
-        return _complaint(value, f"a list of {field.items}", name)
-    for number in numbers:
-        if isinstance(number, int | float) and not isinstance(number, bool):
-            if field.minimum is not None and number < field.minimum:
-                return _complaint(number, f"at least {field.minimum:g}", name)
-            if field.maximum is not None and number > field.maximum:
-                return _complaint(number, f"at most {field.maximum:g}", name)
-    return None
-
-
-def _complaint(value: Any, expected: str, name: str) -> str:
-    try:
-        shown = repr(value)
-    except ValueError:  # Python refuses to write an integer of thousands of digits
-        shown = "a huge integer"
-    return f"{name} is {shown if len(shown) <= 60 else shown[:57] + '...'}: it must be {expected}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import contract, growth
+from . import contract, growth, schema
 from .contract import Observation, OutcomeName
 
 SHORTEST_S = 30  # less does not tell a line from a start
@@ -23,7 +23,7 @@ def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[st
     ended.
     """
     samples = observation["samples"]
-    taken = contract.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
+    taken = schema.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
     if observation["ended"]:
         return taken | {"message": "the process ended while it was observed"}
     if len(samples) < 5:

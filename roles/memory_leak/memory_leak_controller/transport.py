@@ -21,7 +21,7 @@ from typing import Any, cast
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 
-from . import contract
+from . import schema
 from .contract import Request, Result, WorkloadState
 
 MODULES = (
@@ -153,10 +153,10 @@ def result(output: str) -> Result | None:
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # cut short, or no literal
         return None
     if isinstance(found, dict):
-        found = contract.empty(Result) | {"workload": {}} | found
+        found = schema.empty(Result) | {"workload": {}} | found
         if isinstance(found["workload"], dict):
-            found["workload"] = contract.empty(WorkloadState) | found["workload"]
-    misfit = contract.misfit(found, Result)
+            found["workload"] = schema.empty(WorkloadState) | found["workload"]
+    misfit = schema.misfit(found, Result)
     if misfit:
         raise ValueError(f"the host's answer does not fit the contract: {misfit}")
     return cast(Result, found)

@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .variables import PREFIX, TABLE, observe_verified
+from .parsing import PREFIX, observe_verified
+from .variables import TABLE
 
 ARGUMENT_SPEC = {
     variable.full_name: {"type": variable.type, "required": True}

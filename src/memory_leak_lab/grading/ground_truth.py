@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
 
-from memory_leak_controller.contract import OUTCOMES, GroundTruthLine, misfit
+from memory_leak_controller.contract import OUTCOMES, GroundTruthLine
+from memory_leak_controller.schema import misfit
 
 MIB = 1024**2
 PYTHON_MIB = 10

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from memory_leak_controller import contract
+from memory_leak_controller import contract, schema
 from memory_leak_controller.contract import Record, Result, WorkloadState
 
 ANSWER: dict[str, Any] = {
-    **contract.empty(Result),
+    **schema.empty(Result),
     **{"outcome": "running", "failed": False, "changed": False, "message": "", "changes": [], "warnings": []},
-    "workload": contract.empty(WorkloadState) | {"pid": 7, "rss_bytes": 1, "cpu_percent": 0},
+    "workload": schema.empty(WorkloadState) | {"pid": 7, "rss_bytes": 1, "cpu_percent": 0},
 }
 
 
@@ -30,14 +30,14 @@ def test_every_outcome_and_variant_is_described() -> None:
 
 def test_a_record_has_every_field_and_null_for_what_is_not_known() -> None:
     record = contract.record("web1", "unreachable", {"message": "no answer", "changes": ["something"]})
-    assert contract.misfit(record, Record) is None
-    assert set(record) == set(contract.fields(Record))
+    assert schema.misfit(record, Record) is None
+    assert set(record) == set(schema.fields(Record))
     assert {name for name, value in record.items() if value} == {"host", "outcome", "message"}
     assert record["samples"] == []
 
 
 def test_an_answer_that_fits_is_taken() -> None:
-    assert contract.misfit(ANSWER, Result) is None
+    assert schema.misfit(ANSWER, Result) is None
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_an_answer_that_fits_is_taken() -> None:
         ({"observation": {"samples": [], "request_rates": [math.inf], "ended": False}}, "observation.request_rates[0] is inf"),
         ({"observation": {"samples": []}}, "observation has no request_rates"),
         ({"password": "x"}, "it has a field too many: 'password'"),
-        ({"workload": contract.empty(WorkloadState) | {"pid": -1}}, "workload.pid is -1: it must be at least 1"),
-        ({"workload": contract.empty(WorkloadState) | {"unit": 5}}, "workload.unit is 5: it must be str"),
+        ({"workload": schema.empty(WorkloadState) | {"pid": -1}}, "workload.pid is -1: it must be at least 1"),
+        ({"workload": schema.empty(WorkloadState) | {"unit": 5}}, "workload.unit is 5: it must be str"),
         ({"workload": None}, "workload is None: it must be WorkloadState"),
     ],
 )  # fmt: skip
 def test_an_answer_that_does_not_fit_is_named(changes: dict[str, Any], complaint: str) -> None:
-    found = contract.misfit(ANSWER | changes, Result)
+    found = schema.misfit(ANSWER | changes, Result)
     assert found
     assert found.startswith(complaint)
     assert len(found) < 300
@@ -72,7 +72,7 @@ def test_an_answer_that_does_not_fit_is_named(changes: dict[str, Any], complaint
 
 def test_what_is_no_answer_at_all_does_not_fit() -> None:
     answers: list[Any] = [None, [], "running", 7, {1: 2}]
-    assert all(contract.misfit(answer, Result) for answer in answers)
+    assert all(schema.misfit(answer, Result) for answer in answers)
 
 
 def test_a_host_is_a_success_by_its_outcome_or_by_doing_what_its_variant_should() -> None:

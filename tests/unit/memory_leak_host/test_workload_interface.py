@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from helpers.project import ROLE
-from memory_leak_controller import validation, variables
+from memory_leak_controller import parsing, validation
 from memory_leak_host import workload_interface
 
 PATH = ROLE / "files" / "workload.py"
@@ -18,7 +18,7 @@ spec.loader.exec_module(workload)
 
 
 def test_rates_are_the_same() -> None:
-    assert variables.RATE_RANGE_MIB_PER_MIN == (workload.MIN_INGEST_RATE, workload.MAX_INGEST_RATE)
+    assert parsing.RATE_RANGE_MIB_PER_MIN == (workload.MIN_INGEST_RATE, workload.MAX_INGEST_RATE)
     assert workload_interface.REQUESTS_PER_SECOND == workload.REQUESTS_PER_SECOND
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from ..contract import OUTCOMES, Record, StatusReport, colour, fields
+from ..contract import OUTCOMES, Record, StatusReport, colour
+from ..schema import fields
 
 MIB = 1024**2
 FEW = 12  # hosts up to which each has a colour and a name in the legend

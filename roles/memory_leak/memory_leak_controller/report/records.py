@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from ..contract import GroundTruthLine, Record, StatusReport, fields
+from ..contract import GroundTruthLine, Record, StatusReport
+from ..schema import fields
 
 INTERVAL = "rate_ci95_mib_per_min"
 
