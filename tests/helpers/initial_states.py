@@ -48,6 +48,33 @@ class InitialState:
 
 UNDISTURBED: End = ("running", False)
 REFUSED: End = ("refused", False)
+FAILED: End = ("failed", False)
+DIRECTORY = WORKLOAD.removesuffix("/workload.py")
+BY_HAND = f"systemctl stop memory-leak; cd {DIRECTORY}; nohup {{}} >{LOG} 2>&1 & sleep 0.5"
+# Starts a process that only mentions the workload, with what Python reads from stdin.
+INNOCENT = (
+    "echo 'import time; time.sleep(9999)' >/run/innocent; "
+    "nohup {} </run/innocent >/dev/null 2>&1 & echo $! >/run/bystander; sleep 0.2"
+)
+FORKS_WHEN_TOLD_TO_END = f"""cat >{WORKLOAD} <<'END'
+import os, signal, time
+def fork(*_): os.fork()
+signal.signal(signal.SIGTERM, fork)
+print("ready", flush=True)
+until = time.monotonic() + 9999
+while time.monotonic() < until: time.sleep(1)
+END
+"""
+DROP_INS = "/etc/systemd/system/memory-leak.service.d"
+SOMEBODYS_UNIT = """printf 'sleep 9999\\n' >/root/find.sh
+systemd-run --quiet --unit=finder --property=StandardOutput=append:/root/found.log --setenv=TERM=SESSION_CACHE_BUILD=0123abcd \\
+  sh /root/find.sh SESSION_CACHE_BUILD"""
+OTHER_NAMES = {
+    "memory_leak_unit": "cache",
+    "memory_leak_directory": "/srv/cache/app",
+    "memory_leak_log_file": "/var/log/cache.log",
+    "memory_leak_pid_file": "/run/cache.pid",
+}
 
 INITIAL_STATES = (
     InitialState("never set up", "", "absent", fresh=True, cleanup=("absent", False)),
@@ -187,12 +214,111 @@ INITIAL_STATES = (
         "set up under other names",
         "",
         "running",
-        variables={
-            "memory_leak_unit": "cache",
-            "memory_leak_directory": "/srv/cache/app",
-            "memory_leak_log_file": "/var/log/cache.log",
-            "memory_leak_pid_file": "/run/cache.pid",
-        },
+        variables=OTHER_NAMES,
+    ),
+    InitialState(
+        "set up under other names, stopped, and its directory removed",
+        "systemctl stop cache; rm -r /srv/cache",
+        "stopped",
+        variables=OTHER_NAMES,
+    ),
+    InitialState(
+        "set up in another directory, and stopped",
+        "systemctl stop memory-leak",
+        "stopped",
+        variables={"memory_leak_directory": "/srv/cache/app"},
+    ),
+    InitialState(
+        "a unit of root's own that mentions the marker",
+        SOMEBODYS_UNIT,
+        "absent",
+        cleanup=("absent", False),
+        fresh=True,
+        intact="systemctl is-active finder && [ -e /root/find.sh ] && [ -e /root/found.log ]",
+        undo="systemctl stop finder; rm /root/find.sh /root/found.log",
+    ),
+    InitialState("started by hand with -Xtracemalloc", BY_HAND.format("python3 -Xtracemalloc workload.py"), "running"),
+    InitialState(
+        "started by hand with -Wdefault::X", BY_HAND.format("python3 -Wdefault::UserWarning workload.py"), "running"
+    ),
+    InitialState(
+        "started by hand, and its directory removed",
+        BY_HAND.format("python3 workload.py") + f"; rm -r {DIRECTORY}",
+        "running",
+    ),
+    InitialState(
+        "started by hand, and its directory renamed",
+        BY_HAND.format("python3 workload.py") + f"; mv {DIRECTORY} /mcp/scenarios/renamed",
+        "running",
+        undo=f"mv -T /mcp/scenarios/renamed {DIRECTORY} || rm -r /mcp/scenarios/renamed",
+    ),
+    *(
+        InitialState(
+            f"an innocent {name} that mentions the workload",
+            INNOCENT.format(command),
+            "running",
+            setup=UNDISTURBED,
+            intact=BYSTANDER_LIVES,
+            undo="kill $(cat /run/bystander); rm /run/bystander /run/innocent",
+        )
+        for name, command in (
+            ("python3 -", f"python3 - {WORKLOAD}"),
+            ("python3 -c", f"python3 -c'import time; time.sleep(9999)' {WORKLOAD}"),
+        )
+    ),
+    InitialState(
+        "a process whose name is no UTF-8",
+        "cp /bin/sleep /run/sl$(printf '\\351')ep; nohup /run/sl*ep 9999 >/dev/null 2>&1 & echo $! >/run/bystander; sleep 0.2",
+        "running",
+        setup=UNDISTURBED,
+        intact=BYSTANDER_LIVES,
+        undo="kill $(cat /run/bystander); rm /run/bystander /run/sl*ep",
+    ),
+    InitialState(
+        "started by hand at a rate that is no number",
+        f"systemctl stop memory-leak; echo 'import time; time.sleep(9999)' >{WORKLOAD}; "
+        f"nohup python3 {WORKLOAD} --ingest-mib-per-min nan >{LOG} 2>&1 & sleep 0.5",
+        "running",
+    ),
+    InitialState(
+        "started by hand, and forks when told to end",
+        f"systemctl stop memory-leak; {FORKS_WHEN_TOLD_TO_END}nohup python3 {WORKLOAD} >{LOG} 2>&1 & sleep 0.5",
+        "running",
+    ),
+    InitialState(
+        "edited to fork when told to end, and restarted",
+        f"{FORKS_WHEN_TOLD_TO_END}systemctl restart memory-leak; sleep 1",
+        "running",
+    ),
+    InitialState(
+        "a higher ceiling by set-property", "systemctl set-property memory-leak.service MemoryMax=8G", "running"
+    ),
+    InitialState(
+        "a higher ceiling by a drop-in",
+        f"mkdir -p {DROP_INS}; printf '[Service]\\nMemoryMax=8G\\n' >{DROP_INS}/local.conf; systemctl daemon-reload",
+        "running",
+        setup=REFUSED,
+        reset=REFUSED,
+        intact=f"[ -e {DROP_INS}/local.conf ]",
+        undo=f"rm -r {DROP_INS}; systemctl daemon-reload",
+    ),
+    InitialState(
+        "a drop-in that changes nothing that safety rests on",
+        f"mkdir -p {DROP_INS}; printf '[Service]\\nEnvironment=LANG=C\\nMemoryMax=1024M\\n' >{DROP_INS}/local.conf; "
+        "systemctl daemon-reload",
+        "running",
+        setup=UNDISTURBED,
+        intact=f"[ -e {DROP_INS}/local.conf ]",
+        undo=f"rm -r {DROP_INS}; systemctl daemon-reload",
+    ),
+    InitialState(
+        "workload file busy",
+        f"mount --bind {WORKLOAD} {WORKLOAD}",
+        "running",
+        setup=UNDISTURBED,
+        reset=FAILED,
+        cleanup=FAILED,
+        undo=f"umount {WORKLOAD}",
     ),
     InitialState("left locked by a run that was killed", "touch /run/session-cache.lock", "running", setup=UNDISTURBED),
 )

@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
             return _failure("failed", str(error))
         if result is None:
             said = (answer["stderr"] or answer["stdout"]).strip()
-            python = transport.interpreter(task_vars)
+            python = transport.interpreter(self, task_vars)
             return _failure("failed", f"{python} gave no result on this host (status {answer['rc']}): {said}")
         found: dict[str, Any] = {**schema.empty(contract.Measurement), **result, **result["workload"]}
         del found["workload"]

@@ -11,6 +11,7 @@ import ast
 import base64
 import importlib.util
 import marshal
+import shlex
 import signal
 import zlib
 from collections.abc import Iterator, Sequence
@@ -27,11 +28,15 @@ from .contract import Request, Result, WorkloadState
 MODULES = (
     "commands",
     "lock",
+    "trust",
     "paths",
     "proc",
     "workload_interface",
+    "records",
+    "scripts",
     "processes",
     "service",
+    "drop_ins",
     "units",
     "observation",
     "sampling",
@@ -98,7 +103,7 @@ def ask(action: Any, program: bytes, task_vars: dict[str, Any], observe_s: float
         transport = action._connection.transport
         return f"the connection plugin {transport} can't send data to a command: use ssh or local"
     # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
-    command = f"{interpreter(task_vars)} -I -S -"
+    command = f"{shlex.quote(interpreter(action, task_vars))} -I -S -"
     timeout_s = ANSWER_TIMEOUT_S + observe_s
     try:
         with _alarm(timeout_s):
@@ -134,9 +139,12 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def interpreter(task_vars: dict[str, Any]) -> str:
-    """Return the host's Python: the one set in the inventory or ansible.cfg, never a discovered one."""
-    python = str(task_vars.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON"))
+def interpreter(action: Any, task_vars: dict[str, Any]) -> str:
+    """Return the host's Python: the one set in the inventory (a template, perhaps) or ansible.cfg, never a discovered one."""
+    configured = task_vars.get("ansible_python_interpreter")
+    python = str(
+        action._templar.template(configured) if configured else constants.config.get_config_value("INTERPRETER_PYTHON")
+    )
     return python if python.startswith("/") else "/usr/bin/python3"
 
 

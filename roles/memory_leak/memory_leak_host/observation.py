@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from memory_leak_host import paths, proc, processes, service, units
+from memory_leak_host import drop_ins, paths, proc, processes, records, scripts, service, trust, units
 from memory_leak_host.workload_interface import MAX_SESSIONS_OPTION
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from memory_leak_host.service import FoundDefinition
 
 KNOWN_BY_BYTES = 200
-MOST_SOURCE_BYTES = 1 << 16
 
 
 class Host:
@@ -24,20 +23,36 @@ class Host:
     def __init__(self, definition: Definition, install_locations: list[InstallLocation], source: bytes):
         self.wanted = definition
         self.units = units.ours()
+        self.records = records.found()
         # Our workload is known by its docstring there, lest somebody else's file of that name is taken for ours.
-        known = source[:KNOWN_BY_BYTES]
-        further = [
-            location
-            for location in install_locations
-            if known and (paths.content(service.workload_path(location), MOST_SOURCE_BYTES) or b"").startswith(known)
+        self.known = source[:KNOWN_BY_BYTES]
+        recognised = [
+            each for each in [definition, *install_locations] if self.is_workload(service.workload_path(each))
         ]
-        found: list[Any] = [definition, *self.units.values(), *further]
-        self.workloads = list(dict.fromkeys(service.workload_path(each) for each in found if each["directory"]))
-        self.pid_files = list(dict.fromkeys(each["pid_file"] for each in found if each["pid_file"]))
-        self.outputs = [*self.pid_files, *dict.fromkeys(each["log_file"] for each in found if each["log_file"])]
-        pids = [pid for workload in self.workloads for pid in processes.find(workload)]
+        # What is proven to be ours: by a unit of ours, by a start record, or by a workload that is ours.
+        proven: list[Any] = [*self.units.values(), *self.records.values(), *recognised]
+        found: list[Any] = [definition, *proven]
+        self.workloads = list(dict.fromkeys(service.workload_path(each) for each in found))
+        self.pid_files = list(dict.fromkeys(each["pid_file"] for each in found))
+        self.outputs = [*self.pid_files, *dict.fromkeys(each["log_file"] for each in found)]
+        self._proven = {path for each in proven for path in (each["pid_file"], each["log_file"])}
+        self._proven |= {service.workload_path(each) for each in proven}
+        pids = [pid for workload in self.workloads for pid in scripts.find(workload, self.known)]
         self.unit_of = {pid: processes.unit_of(pid, self.units) for pid in pids}  # None: started by hand
         self._states: dict[str, dict[str, str]] | None = None
+
+    def is_workload(self, path: str) -> bool:
+        """Tell whether the file at a path begins like our workload."""
+        return bool(self.known) and paths.content(path, len(self.known), from_end=False) == self.known
+
+    def unproven(self) -> list[str]:
+        """Return the files at the wanted paths that are somebody else's: nothing proves that they are ours.
+
+        In a directory like /tmp, where anyone may put a file in our way, it counts for nothing whose a log or PID file is.
+        """
+        workload = service.workload_path(self.wanted)
+        present = [path for path in (workload, *self.outputs) if paths.is_present(path) and path not in self._proven]
+        return [path for path in present if path == workload or not trust.is_sticky(os.path.dirname(path))]
 
     @property
     def states(self) -> dict[str, dict[str, str]]:
@@ -69,18 +84,34 @@ class Host:
     @property
     def started_by_hand(self) -> list[int]:
         """Return the PIDs of the processes that run our workload in no unit of ours."""
-        return [pid for pid, unit in self.unit_of.items() if unit is None]
+        outside = [pid for pid, unit in self.unit_of.items() if unit is None]
+        # A drop-in may have moved a unit to another slice: systemd knows its main process.
+        main = {int(state["MainPID"]) for state in self.states.values()} if outside and self.units else set()
+        return [pid for pid in outside if pid not in main]
+
+    def drop_in_changes(self, name: str, lasting: bool = False) -> list[str]:
+        """Return what drop-ins change of the command of a unit (the wanted one, or ours) and of what safety rests on.
+
+        Those of `systemctl set-property` go with the transient unit; `lasting` are the others.
+        """
+        files = units.drop_in_files(name)
+        if lasting:
+            files = [path for path in files if not path.startswith(units.TRANSIENT_DIRECTORY)]
+        definition: Any = self.wanted if name == self.wanted["unit"] else self.units[name]
+        return drop_ins.changes(files, definition) if files else []
 
     def running(self) -> tuple[str | None, int] | None:
         """Return the unit and the PID of the workload that is alive, or None. Started by hand it has no unit.
 
         What is in a unit's cgroup shows at once; systemd is asked where nothing is.
         """
-        in_units = [(unit, pid) for pid, unit in self.unit_of.items() if unit]
-        known = in_units or [
-            (unit, int(state["MainPID"])) for unit, state in self.states.items() if int(state["MainPID"])
-        ]
-        return next(iter([*known, *((None, pid) for pid in self.started_by_hand)]), None)
+        for pid, unit in self.unit_of.items():
+            if unit:
+                return unit, pid
+        for unit, state in self.states.items():
+            if int(state["MainPID"]):
+                return unit, int(state["MainPID"])
+        return (None, self.started_by_hand[0]) if self.started_by_hand else None
 
     def definition(self) -> FoundDefinition | None:
         """Return the definition of the unit of ours that there is, or None."""
@@ -88,12 +119,14 @@ class Host:
 
     def files(self) -> list[str]:
         """Return the files of ours that are there."""
-        found = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
-        return found + [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
+        present = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
+        unproven = self.unproven()
+        half_written = [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
+        return [path for path in present if path not in unproven] + half_written + list(self.records)
 
     def empty_directories(self) -> list[str]:
         """Return the directories for the workload, and those above them, that hold nothing (what a killed run leaves)."""
-        directories = dict.fromkeys(map(os.path.dirname, self.workloads))
+        directories = dict.fromkeys([*map(os.path.dirname, self.workloads), records.DIRECTORY])
         return [path for directory in directories for path in paths.removable_directories(directory, [])]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from memory_leak_host import lock, paths, plan, proc, sampling, service, units
+from memory_leak_host import lock, paths, plan, proc, sampling, service, trust, units
 from memory_leak_host.observation import Host, describe
 from memory_leak_host.plan import Failed, Refused
 
@@ -78,7 +78,12 @@ def status(host: Host) -> Found:
     foreign = host.foreign_unit()
     if foreign and not host.running():
         return {"outcome": "refused", "message": foreign}
-    return describe(host)
+    messages = []
+    for name in dict.fromkeys([host.wanted["unit"], *host.units]):
+        changes = host.drop_in_changes(name)
+        if changes:
+            messages.append(f"drop-ins change {name}: {', '.join(changes)}")
+    return {**describe(host), "message": "; ".join(messages)}
 
 
 def change(request: Request) -> Found:
@@ -87,7 +92,7 @@ def change(request: Request) -> Found:
     foreign = host.foreign_unit()
     if foreign and (request["operation"] != "cleanup" or request["definition"]["unit"] not in host.units):
         raise Refused(foreign)
-    untrusted = next(filter(None, map(paths.untrusted_directory, [*host.workloads, *host.outputs])), None)
+    untrusted = next(filter(None, map(trust.path_problem, [*host.workloads, *host.outputs])), None)
     if untrusted:
         raise Refused(untrusted)
     if request["operation"] == "cleanup":
@@ -98,21 +103,25 @@ def change(request: Request) -> Found:
 def cleanup(host: Host, request: Request) -> Found:
     """Remove every trace, or in check mode say what that takes."""
     for path in host.outputs:
-        if os.path.isdir(path) and not os.path.islink(path):
+        if paths.is_directory(path):
             raise Refused(f"a directory is in the way at {path}")
+    plan.refuse_unproven(host)
     steps = plan.removal_steps(host)
     result: Found = {
         "changes": [description for description, _function, _arguments in steps],
         "before": host.definition(),
     }
     if request["check"]:
+        protected = list(filter(None, map(trust.removal_problem, host.files())))
+        if protected:
+            raise Failed("; ".join(protected))
         return {**result, "outcome": "absent"}
     problems = carry_out(steps)
     left = inspect(request) if steps else host
     result.update(describe(left))
     if problems or result["outcome"] != "absent":
         raise Failed("; ".join(problems or [f"still there: {', '.join(left.files()) or result['outcome']}"]))
-    return {**result, "message": "; ".join(kept_directories(host))}
+    return {**result, "message": "; ".join([*kept_directories(host), *kept_drop_ins(host)])}
 
 
 def setup(host: Host, request: Request) -> Found:
@@ -165,6 +174,13 @@ def kept_directories(host: Host) -> list[str]:
         if os.path.isdir(directory):
             notes.append(f"kept {directory}, which holds {', '.join(sorted(os.listdir(directory))) or 'nothing'}")
     return notes
+
+
+def kept_drop_ins(host: Host) -> list[str]:
+    """Return a note for the drop-ins that stay, since setup did not write them."""
+    names = dict.fromkeys([host.wanted["unit"], *host.units])
+    files = [path for name in names for path in units.drop_in_files(name) if os.path.exists(path)]
+    return [f"kept {', '.join(files)}, which setup did not create"] if files else []
 
 
 def run(request: Request) -> Found:

@@ -1,9 +1,14 @@
-"""Files and directories on the host: obstacles in the way, safe writes, and removal that leaves other people's things."""
+"""Files and directories on the host: obstacles in the way, safe writes, and removal that leaves other people's things.
+
+What is written or removed is reached through descriptors of the directories on the way, none of which may be a link.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+
+from memory_leak_host import trust
 
 # Directories that stay although they are empty, whoever made them: the standard ones of a Linux system.
 STANDARD_DIRECTORIES = frozenset(
@@ -28,12 +33,9 @@ def parents(path: str) -> list[str]:
 
 
 def obstacle(workload: str, replaceable: list[str]) -> str | None:
-    """Return why the files can't be put in place, or None.
-
-    Whatever lies at a replaceable path (the log, the PID file) is replaced, except for a directory.
-    """
+    """Return why the files can't be put in place, or None."""
     for path in [workload, *replaceable]:
-        if os.path.isdir(path) and not os.path.islink(path):
+        if is_directory(path):
             return f"a directory is in the way at {path}"
         for above in parents(os.path.dirname(path)):
             if os.path.lexists(above) and not os.path.isdir(above):
@@ -41,25 +43,6 @@ def obstacle(workload: str, replaceable: list[str]) -> str | None:
     for path in replaceable:
         if not os.path.isdir(os.path.dirname(path)):
             return f"{os.path.dirname(path)} does not exist"
-    return None
-
-
-def untrusted_directory(path: str) -> str | None:
-    """Return why others than root could redirect what we write or remove at a path, or None.
-
-    They could if a directory on the way belongs to them, or if they may rename what lies in it. In a directory like /tmp,
-    where each may only rename what is his own, what belongs to root stays where it is.
-    """
-    directory = os.path.dirname(path)
-    for above in dict.fromkeys([*parents(directory), *parents(os.path.realpath(directory))]):
-        try:
-            status = os.lstat(above)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        if status.st_uid != 0:
-            return f"{above} does not belong to root: its owner could lead what is done at {path} elsewhere"
-        if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            return f"anyone can write to {above}, and so lead what is done at {path} elsewhere"
     return None
 
 
@@ -74,29 +57,40 @@ def shortage(directory: str, needed_bytes: int) -> str | None:
     return None
 
 
-def create(path: str, content: bytes = b"") -> None:
-    """Create a file, world-readable whatever the umask is, in place of what lies there, never following a link."""
+def create(path: str, content: bytes = b"", mode: int = 0o644) -> None:
+    """Create a file, with this mode whatever the umask is, in place of what lies there, never following a link."""
     remove(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with trust.Directory(os.path.dirname(path)) as parent:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(os.path.basename(path), flags, mode, dir_fd=parent)
     with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o644)
+        os.fchmod(descriptor, mode)
         file.write(content)
 
 
-def create_directories(directory: str) -> None:
-    """Create a directory and those above it that are missing, searchable by all whatever the umask is."""
+def create_directories(directory: str, mode: int = 0o755) -> None:
+    """Create a directory and those above it that are missing, searchable by all (or of another mode) whatever the umask is."""
     for path in reversed(parents(directory)):
         if not os.path.isdir(path):
-            os.mkdir(path)
-            os.chmod(path, 0o755)
+            with trust.Directory(os.path.dirname(path)) as parent:
+                name = os.path.basename(path)
+                os.mkdir(name, 0o700, dir_fd=parent)
+                os.chmod(name, mode if path == directory else 0o755, dir_fd=parent, follow_symlinks=True)
 
 
 def remove(path: str) -> None:
     """Remove a file, or a link without following it, if there is one."""
     try:
-        os.unlink(path)
+        with trust.Directory(os.path.dirname(path)) as parent:
+            os.unlink(os.path.basename(path), dir_fd=parent)
     except (FileNotFoundError, NotADirectoryError):
         pass
+
+
+def remove_directory(path: str) -> None:
+    """Remove an empty directory."""
+    with trust.Directory(os.path.dirname(path)) as parent:
+        os.rmdir(os.path.basename(path), dir_fd=parent)
 
 
 def removable_directories(directory: str, emptied: list[str]) -> list[str]:
@@ -137,14 +131,30 @@ def half_written(path: str) -> list[str]:
 
 def is_plain_file(path: str) -> bool:
     """Tell whether a regular file, not a link to one, lies at a path."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a directory, not a link to one, lies at a path."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_present(path: str) -> bool:
+    """Tell whether anything but a directory lies at a path."""
+    mode = _mode(path)
+    return bool(mode) and not stat.S_ISDIR(mode)
+
+
+def _mode(path: str) -> int:
+    """Return the mode of what lies at a path, 0 for nothing."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return 0
 
 
-def content(path: str, most_bytes: int) -> bytes | None:
-    """Return the end of what a plain file holds, `most_bytes` of it at most, or None if there is none.
+def content(path: str, most_bytes: int, from_end: bool = True) -> bytes | None:
+    """Return the end (or the beginning) of what a plain file holds, `most_bytes` of it at most, or None if there is none.
 
     Anything else at the path is not read, and can't hold us up (a pipe would, opened in the usual way).
     """
@@ -157,15 +167,8 @@ def content(path: str, most_bytes: int) -> bytes | None:
         if not stat.S_ISREG(status.st_mode):
             return None
         with open(descriptor, "rb", closefd=False) as file:
-            file.seek(max(0, status.st_size - most_bytes))
+            if from_end:
+                file.seek(max(0, status.st_size - most_bytes))
             return file.read(most_bytes)
     finally:
         os.close(descriptor)
-
-
-def is_present(path: str) -> bool:
-    """Tell whether anything but a directory lies at a path."""
-    try:
-        return not stat.S_ISDIR(os.lstat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from memory_leak_host import paths, proc, processes, service, units
+from memory_leak_host import paths, proc, processes, records, service, trust, units
 from memory_leak_host.observation import Host
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -32,9 +32,16 @@ class Failed(Exception):
 def refuse_or_fail(host: Host, source: bytes) -> None:
     """Raise Refused or Failed if the workload can't be started here. Nothing is changed before this has passed."""
     wanted = host.wanted
-    obstacle = paths.obstacle(service.workload_path(wanted), [wanted["log_file"], wanted["pid_file"]])
+    workload = service.workload_path(wanted)
+    obstacle = paths.obstacle(workload, [wanted["log_file"], wanted["pid_file"]])
     if obstacle:
         raise Refused(obstacle)
+    refuse_unproven(host)
+    refuse_drop_ins(host)
+    for path in (workload, wanted["log_file"], wanted["pid_file"], records.path(wanted["unit"])):
+        protected = trust.removal_problem(path)
+        if protected:
+            raise Failed(protected)
     if wanted["memory_max_bytes"]:
         held = [processes.measure(pid) for pid in host.unit_of]
         problem = capacity_problem(wanted, proc.memory(), sum(measured["rss_bytes"] for measured in held if measured))
@@ -42,15 +49,45 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
             raise Refused(f"{problem}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
     if not os.access(wanted["workload_python"], os.X_OK):
         raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
-    if wanted["user"]:
-        try:
-            pwd.getpwnam(wanted["user"])
-        except KeyError:
-            raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host") from None
-    for directory in (wanted["directory"], os.path.dirname(wanted["log_file"]), os.path.dirname(wanted["pid_file"])):
+    if wanted["user"] and not has_account(wanted["user"]):
+        raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host")
+    account = wanted["unit"].removesuffix(".service")
+    if not wanted["user"] and has_account(account):
+        raise Refused(
+            f"memory_leak_unit is {account}, which is an account of this host: systemd would run the service as that account. "
+            "Choose another name"
+        )
+    outputs = (wanted["log_file"], wanted["pid_file"], records.path(wanted["unit"]))
+    for directory in (wanted["directory"], *map(os.path.dirname, outputs)):
         shortage = paths.shortage(directory, len(source) + 65536)
         if shortage:
             raise Failed(shortage)
+
+
+def has_account(name: str) -> bool:
+    """Tell whether this host has an account of this name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def refuse_unproven(host: Host) -> None:
+    """Raise Refused where a file of somebody else lies at a path that is to be written or removed."""
+    unproven = host.unproven()
+    if unproven:
+        raise Refused(
+            f"{', '.join(unproven)} exists and is not the role's: no unit, start record or content proves it. Choose another "
+            "path, or remove the file"
+        )
+
+
+def refuse_drop_ins(host: Host) -> None:
+    """Raise Refused where drop-ins change what the service runs, or what safety rests on."""
+    changes = host.drop_in_changes(host.wanted["unit"], lasting=True)
+    if changes:
+        raise Refused(f"drop-ins change {host.wanted['unit']}: {', '.join(changes)}. Remove them")
 
 
 def capacity_problem(wanted: Definition, available: dict[str, int], held_bytes: int) -> str | None:
@@ -91,6 +128,8 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
         return False
     return (
         host.units[name]["build"] == service.build(wanted, source)
+        and processes.ceiling_bytes(running[1]) in (None, wanted["memory_max_bytes"])
+        and not host.drop_in_changes(name)
         and paths.content(service.workload_path(wanted), len(source) + 1) == source
         and paths.is_plain_file(wanted["log_file"])
     )
@@ -104,18 +143,20 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
     if host.started_by_hand:
         pids = ", ".join(map(str, host.started_by_hand))
         for workload in host.workloads:
-            steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload,)))
+            steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload, host.known)))
     # The PID file goes with its service; it is listed because in the end it is gone. A log that was deleted comes back when
     # the service stops: systemd opens it for what it runs then.
     logs = [definition["log_file"] for definition in host.units.values() if definition["log_file"]]
     files = list(dict.fromkeys([*logs, *host.files()]))
     for path in files:
         steps.append((f"remove {path}", paths.remove, (path,)))
-    for workload in host.workloads:
-        directory = os.path.dirname(workload)
+    directories = dict.fromkeys(
+        [*map(os.path.dirname, host.workloads), *([] if keep_directory else [records.DIRECTORY])]
+    )
+    for directory in directories:
         if directory != keep_directory:
             for path in paths.removable_directories(directory, files):
-                steps.append((f"remove {path}", os.rmdir, (path,)))
+                steps.append((f"remove {path}", paths.remove_directory, (path,)))
     return steps
 
 
@@ -124,6 +165,11 @@ def installation_steps(host: Host, source: bytes) -> list[Step]:
     wanted = host.wanted
     workload = service.workload_path(wanted)
     steps: list[Step] = []
+    if not os.path.isdir(records.DIRECTORY):
+        steps.append((f"create {records.DIRECTORY}", paths.create_directories, (records.DIRECTORY, 0o700)))
+    record = records.path(wanted["unit"])
+    # First of all: should this run be killed, the next one knows what to look for.
+    steps.append((f"write {record}", paths.create, (record, records.content(wanted), 0o600)))
     if not os.path.isdir(wanted["directory"]):
         steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
     steps.append((f"write {workload}", paths.create, (workload, source)))
@@ -137,11 +183,12 @@ def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
     if not fresh and is_as_wanted(host, source):
         _unit, pid = host.running() or (None, 0)
         path, content = host.wanted["pid_file"], f"{pid}\n".encode()
-        if paths.content(path, len(content) + 1) == content:
-            return []
-        obstacle = paths.obstacle(service.workload_path(host.wanted), [path])
-        if obstacle:
-            raise Refused(obstacle)
-        return [(f"write {path}", paths.create, (path, content))]
+        steps: list[Step] = []
+        if paths.content(path, len(content) + 1) != content:
+            obstacle = paths.obstacle(service.workload_path(host.wanted), [path])
+            if obstacle:
+                raise Refused(obstacle)
+            steps.append((f"write {path}", paths.create, (path, content)))
+        return steps
     refuse_or_fail(host, source)
     return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)

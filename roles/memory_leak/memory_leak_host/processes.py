@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from memory_leak_host import proc, workload_interface
+from memory_leak_host import proc, scripts, workload_interface
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Measured = dict[str, Any]
 
-OPTIONS_WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
+LARGEST_OPTION = 1e9
+FREEZE_S = 0.2  # until the kernel has frozen a control group; a process that escapes is found by the next look
 
 
 def command_text(pid: int) -> str:
@@ -36,54 +37,62 @@ def option(pid: int, name: str) -> str | None:
 
 
 def target_rate(pid: int) -> float:
-    """Return the rate, in MiB per minute, that a process of the workload was started with."""
+    """Return the rate, in MiB per minute, that a process of the workload was started with; the default if it names no rate."""
+    return number_option(pid, workload_interface.RATE_OPTION) or workload_interface.DEFAULT_RATE_MIB_PER_MIN
+
+
+def number_option(pid: int, name: str) -> float | None:
+    """Return the value of an option that is a number above 0, or None. Anyone can start a process with any options."""
     try:
-        return float(option(pid, workload_interface.RATE_OPTION) or workload_interface.DEFAULT_RATE_MIB_PER_MIN)
+        number = float(option(pid, name) or 0)
     except ValueError:
-        return workload_interface.DEFAULT_RATE_MIB_PER_MIN
-
-
-def script_argument(command: list[str]) -> str | None:
-    """Return the script of a Python command line, or None where there is none (`-c`, `-m`, an interactive one)."""
-    arguments = iter(command[1:])
-    for argument in arguments:
-        if argument in OPTIONS_WITH_VALUE:
-            next(arguments, None)
-        elif argument.startswith("-"):
-            if not argument.startswith("--") and argument[-1] in "cm":
-                return None
-        else:
-            return argument
-    return None
-
-
-def runs_script(pid: int, script: str) -> bool:
-    """Tell whether a process is a Python in our PID namespace that runs the script at this path."""
-    directory = f"/proc/{pid}"
-    try:
-        # A host's containers show up in its /proc too; what runs in them is not ours.
-        if os.readlink(f"{directory}/ns/pid") != os.readlink("/proc/self/ns/pid"):
-            return False
-        if not os.path.basename(os.readlink(f"{directory}/exe")).startswith("python"):
-            return False
-        argument = script_argument(proc.command(pid))
-        if argument is None:
-            return False
-        working_directory = os.readlink(f"{directory}/cwd")
-    except OSError:  # it has ended, or is a kernel thread
-        return False
-    return os.path.realpath(os.path.join(working_directory, argument)) == os.path.realpath(script)
-
-
-def find(script: str) -> list[int]:
-    """Return the PIDs of the processes that run the script at this path, oldest first."""
-    return sorted(pid for pid in proc.pids() if runs_script(pid, script))
+        return None
+    return number if 0 < number < LARGEST_OPTION else None
 
 
 def unit_of(pid: int, names: Iterable[str]) -> str | None:
-    """Return in the cgroup of which of these units a process is, or None."""
-    parts = {part for path in proc.cgroups(pid) for part in path.split("/")}
-    return next((name for name in names if name in parts), None)
+    """Return which of these system units a process belongs to, or None.
+
+    The whole path of a control group decides: a user's own systemd may run a unit of the same name.
+    """
+    for group, of_systemd in zip(proc.cgroups(pid), proc.cgroups(1)):
+        for name in names:
+            unit_group = _unit_group(of_systemd, name)
+            if group == unit_group or group.startswith(f"{unit_group}/"):
+                return name
+    return None
+
+
+def _unit_group(of_systemd: str, name: str) -> str:
+    """Return the path of a unit's control group, from that of systemd itself in the same hierarchy."""
+    return f"{of_systemd.removesuffix('/').removesuffix('/init.scope')}/system.slice/{name}"
+
+
+def kill_unit(name: str) -> None:
+    """Kill all processes of a unit at once, so that none can start another one meanwhile."""
+    group = f"/sys/fs/cgroup{_unit_group((proc.cgroups(1) or ['/'])[-1], name)}"
+    try:
+        with open(f"{group}/cgroup.kill", "w") as file:
+            file.write("1")
+    except FileNotFoundError:  # a kernel before 5.14, or no such group
+        _kill_frozen(group)
+
+
+def _kill_frozen(group: str) -> None:
+    """Freeze a control group, kill its processes, and thaw it whatever happens."""
+    freezer = f"{group}/cgroup.freeze"
+    try:
+        with open(freezer, "w") as file:
+            file.write("1")
+        try:
+            time.sleep(FREEZE_S)
+            for pid in proc.text(f"{group}/cgroup.procs").split():
+                os.kill(int(pid), 9)
+        finally:
+            with open(freezer, "w") as file:
+                file.write("0")
+    except (FileNotFoundError, ProcessLookupError):
+        pass
 
 
 def ceiling_bytes(pid: int) -> int | None:
@@ -110,44 +119,56 @@ def measure(pid: int) -> Measured | None:
     }
 
 
-def end(script: str, patience_s: float = 5) -> None:
-    """End all processes that run the script: SIGTERM, and SIGKILL to what is left after `patience_s`.
+def end(script: str, known: bytes, patience_s: float = 5) -> None:
+    """End all processes that run the script: SIGTERM first, then SIGKILL for as long as there are any.
 
-    Raises TimeoutError if one outlives SIGKILL by `patience_s` too (stuck in the kernel, say).
+    They are stopped before they are killed, so that none can start another meanwhile. Raises TimeoutError if one is left
+    after `patience_s` for each of both.
     """
     import signal  # late: it is seldom needed, and costs more than the other imports together
 
+    _wait(_send(script, known, (signal.SIGTERM, signal.SIGCONT)), patience_s)
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        _wait(_send(script, known, (signal.SIGSTOP,)), 0)
+        killed = _send(script, known, (signal.SIGKILL,))
+        if not killed:
+            return
+        _wait(killed, 0.5)
+    left = scripts.find(script, known)
+    if left:
+        raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, left))}")
+
+
+def _send(script: str, known: bytes, signals: tuple[int, ...]) -> dict[int, int]:
+    """Send signals to all processes that run the script, and return the PIDs of those that got them by their handles."""
+    import signal
+
     handles = {}
-    for pid in find(script):
+    for pid in scripts.find(script, known):
         try:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        # The handle is of one process for good: look again, lest the PID changed hands since it was found.
-        if runs_script(pid, script):
+        # The handle is of one process for good: check it again, lest the PID changed hands since it was found.
+        if scripts.runs_script(pid, script, known):
             handles[handle] = pid
+            for number in signals:
+                try:
+                    signal.pidfd_send_signal(handle, number)
+                except ProcessLookupError:
+                    pass  # ended in the meantime, which is what we want
         else:
             os.close(handle)
-    try:
-        for signals in ((signal.SIGTERM, signal.SIGCONT), (signal.SIGKILL,)):
-            for handle in handles:
-                for number in signals:
-                    try:
-                        signal.pidfd_send_signal(handle, number)
-                    except ProcessLookupError:
-                        pass  # ended in the meantime, which is what we want
-            _wait(handles, patience_s)
-        if handles:
-            raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, handles.values()))}")
-    finally:
-        for handle in handles:
-            os.close(handle)
+    return handles
 
 
 def _wait(handles: dict[int, int], patience_s: float) -> None:
-    """Wait until the processes end; close and drop the handles of those that have."""
+    """Wait until the processes end, at most so long, and close all handles."""
     deadline = time.monotonic() + patience_s
-    while handles and time.monotonic() < deadline:
-        for handle in select.select(list(handles), [], [], max(0, deadline - time.monotonic()))[0]:
-            os.close(handle)
-            del handles[handle]
+    waiting = list(handles)
+    while waiting and time.monotonic() < deadline:
+        ended = select.select(waiting, [], [], max(0, deadline - time.monotonic()))[0]
+        waiting = [handle for handle in waiting if handle not in ended]
+    for handle in handles:
+        os.close(handle)

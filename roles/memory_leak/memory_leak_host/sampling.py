@@ -51,7 +51,7 @@ def observe(pid: int, seconds: float) -> Observation:
 def warm_up_s(pid: int) -> float:
     """Return how long after its start a process has settled: it serves requests, and its cache is full if that is bounded."""
     start_delay_s, max_sessions = (
-        int(processes.option(pid, name) or 0) for name in (START_DELAY_OPTION, MAX_SESSIONS_OPTION)
+        processes.number_option(pid, name) or 0 for name in (START_DELAY_OPTION, MAX_SESSIONS_OPTION)
     )
     return start_delay_s + (max_sessions / REQUESTS_PER_SECOND + START_S if max_sessions else 0)
 

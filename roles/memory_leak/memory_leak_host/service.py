@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # An environment variable in every unit of ours. It tells them from other people's under any name, and its value changes
 # with the definition. On the host it reads like the build of an ordinary service.
 MARKER = "SESSION_CACHE_BUILD"
+BUILD_LENGTH = 8
+REMOVE = ("/bin/rm", "-f")  # and the PID file, when the service has ended
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}
@@ -43,7 +45,6 @@ SANDBOX = (
     "ProtectKernelModules=yes",
     "ProtectProc=invisible",
     "ProtectSystem=strict",
-    "RemoveIPC=yes",
     "RestrictAddressFamilies=AF_UNIX",
     "RestrictNamespaces=yes",
     "RestrictRealtime=yes",
@@ -60,34 +61,77 @@ def workload_path(definition: InstallLocation | FoundDefinition) -> str:
     return os.path.join(definition["directory"], definition["file_name"])
 
 
-def parse(name: str, text: str) -> FoundDefinition:
-    """Return the definition behind a unit file of ours. A part that is not there is None."""
-    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    command = _words(settings.get("ExecStart", ""))
-    python, workload = command[:2] if len(command) > 1 else (None, None)
-    options = dict(zip(command[2::2], command[3::2]))
-    log_file = settings.get("StandardOutput", "").partition("append:")[2]
-    remove_pid_file = _words(settings.get("ExecStopPostEx") or settings.get("ExecStopPost") or "")
-    ceiling = settings.get("MemoryMax", "infinity")
+def parse(name: str, text: str) -> FoundDefinition | None:
+    """Return the definition behind the file of a transient unit, or None if the unit is not ours.
+
+    Ours are those with exactly our marker and our shape of command and hook (see `command` and REMOVE). Of any other
+    unit nothing is believed.
+    """
+    settings: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if value:
+            settings.setdefault(key, []).append(value)
+    last = {key: values[-1] for key, values in settings.items()}
+    build = _build(settings.get("Environment", []))
+    words = _words(last.get("ExecStart", ""))
+    options = _options(words[2:])
+    pid_file = _removed_pid_file(last.get("ExecStopPostEx") or last.get("ExecStopPost") or "")
+    log_file = last.get("StandardOutput", "").partition("append:")[2]
+    if build is None or options is None or pid_file is None or not all(map(os.path.isabs, [*words[:2], log_file])):
+        return None
+    ceiling = last.get("MemoryMax", "infinity")
     return {
         "unit": name,
-        "directory": os.path.dirname(workload) if workload else None,
-        "file_name": os.path.basename(workload) if workload else None,
-        "log_file": log_file or None,
-        "pid_file": remove_pid_file[-1] if remove_pid_file else None,
-        "workload_python": python,
-        "target_rate_mib_per_min": float(options[RATE_OPTION]) if RATE_OPTION in options else None,
+        "directory": os.path.dirname(words[1]),
+        "file_name": os.path.basename(words[1]),
+        "log_file": log_file,
+        "pid_file": pid_file,
+        "workload_python": words[0],
+        "target_rate_mib_per_min": float(options[RATE_OPTION]),
         **{key: int(options.get(option, 0)) for key, option in OPTIONS.items()},
         "memory_max_bytes": int(ceiling) if ceiling.isdigit() else None,
-        "runtime_max_s": seconds(settings.get("RuntimeMaxSec", "")),
-        "user": settings.get("User", ""),
-        "build": settings.get("Environment", "").strip('"').partition(f"{MARKER}=")[2],
+        "runtime_max_s": seconds(last.get("RuntimeMaxSec", "")),
+        "user": last.get("User", ""),
+        "build": build,
     }
 
 
+def _build(assignments: list[str]) -> str | None:
+    """Return the build that the marker names, if it is all that is assigned, or None."""
+    marker = [assignment.strip('"').partition("=") for assignment in assignments]
+    if len(marker) != 1 or marker[0][0] != MARKER:
+        return None
+    build = marker[0][2]
+    return build if len(build) == BUILD_LENGTH and not build.strip("0123456789abcdef") else None
+
+
 def _words(command: str) -> list[str]:
-    """Split a command line of ours, in which systemd quotes each word; none holds a space or a quote itself."""
-    return command.replace('"', "").split()
+    """Return the words of a command line, each in quotation marks as systemd writes those of ours; none for any other."""
+    first, *parts = command.split('"')
+    words, gaps = parts[::2], parts[1::2]
+    return words if not first and gaps == [" "] * (len(words) - 1) + [""] else []
+
+
+def _options(words: list[str]) -> dict[str, str] | None:
+    """Return the options of a command line of ours, or None if these are not ours."""
+    options = dict(zip(words[::2], words[1::2]))
+    if len(words) % 2 or list(options)[:1] != [RATE_OPTION] or len(options) * 2 != len(words):
+        return None
+    rate, *others = options.items()
+    if any(option not in OPTIONS.values() or not _is_number(value) for option, value in others):
+        return None
+    return options if _is_number(rate[1].replace(".", "", 1)) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _removed_pid_file(hook: str) -> str | None:
+    words = _words(hook[1:]) if hook.startswith("+") else []
+    is_ours = len(words) == len(REMOVE) + 1 and words[: len(REMOVE)] == list(REMOVE) and os.path.isabs(words[-1])
+    return words[-1] if is_ours else None
 
 
 def seconds(span: str) -> int:
@@ -95,7 +139,8 @@ def seconds(span: str) -> int:
     total = 0
     for part in span.split():
         number = part.rstrip("abcdefghijklmnopqrstuvwxyz")
-        total += int(number) * SECONDS.get(part[len(number) :], 0)
+        if _is_number(number):
+            total += int(number) * SECONDS.get(part[len(number) :] or "s", 0)
     return total
 
 
@@ -112,12 +157,17 @@ def properties(definition: Definition) -> list[str]:
     return [
         "Type=exec",
         # A dynamic user can't write to the kernel's settings anyway, and hiding them takes a sixth of the time of a start.
-        *((f"User={definition['user']}", "ProtectKernelTunables=yes") if definition["user"] else ("DynamicUser=yes",)),
+        # An account's shared memory and semaphores are its own, whatever it runs besides; those of a dynamic user go with it.
+        *(
+            (f"User={definition['user']}", "ProtectKernelTunables=yes")
+            if definition["user"]
+            else ("DynamicUser=yes", "RemoveIPC=yes")
+        ),
         "WorkingDirectory=/",
         f"StandardOutput=append:{definition['log_file']}",
         f"StandardError=append:{definition['log_file']}",
         'ExecStartPost=+/bin/sh -c "{}"'.format(write_pid_file.replace("$", "$$")),
-        f"ExecStopPost=+/bin/rm -f {pid_file}",
+        f"ExecStopPost=+{' '.join(REMOVE)} {pid_file}",
         f"MemoryMax={'infinity' if ceiling is None else ceiling}",
         "MemorySwapMax=0",
         "OOMScoreAdjust=1000",

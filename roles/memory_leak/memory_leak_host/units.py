@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from memory_leak_host import paths, processes, service
+from memory_leak_host import drop_ins, paths, processes, service
 from memory_leak_host.commands import run
 
 TYPE_CHECKING = False  # typing's own would cost a host its import
@@ -85,13 +85,18 @@ def ours() -> dict[str, FoundDefinition]:
     for name in names:
         if name.endswith(".service"):
             try:
-                with open(os.path.join(TRANSIENT_DIRECTORY, name)) as file:
-                    text = file.read()
+                with open(os.path.join(TRANSIENT_DIRECTORY, name), errors="surrogateescape") as file:
+                    definition = service.parse(name, file.read())
             except (FileNotFoundError, IsADirectoryError):
                 continue
-            if service.MARKER in text:
-                found[name] = service.parse(name, text)
+            if definition:
+                found[name] = definition
     return found
+
+
+def drop_in_files(name: str) -> list[str]:
+    """Return the drop-ins of a unit."""
+    return drop_ins.files(name, UNIT_DIRECTORIES)
 
 
 def files(name: str) -> list[str]:
@@ -143,6 +148,7 @@ def last_line(definition: Definition) -> str:
 def stop(name: str) -> None:
     """Stop a unit, wait until its processes are gone, and make systemd forget it. Raises RuntimeError if that fails."""
     _status, said = run("systemctl", "stop", name)
+    _forget_transient_drop_ins(name)
     if not os.path.exists(os.path.join(TRANSIENT_DIRECTORY, name)):
         return  # it has unloaded the unit, as it does when the last process is gone
     state = show([name])[name]
@@ -159,5 +165,22 @@ def stop(name: str) -> None:
         paths.remove(fragment)
         run("systemctl", "daemon-reload")
         state = show([name])[name]
+    if state["ActiveState"] not in ("inactive", "failed"):
+        # Its processes outlive SIGKILL one by one, since they start others: all at once, then.
+        processes.kill_unit(name)
+        state = show_settled([name])[name]
+        run("systemctl", "reset-failed", name)
+        state = show([name])[name]
     if state["ActiveState"] != "inactive":
         raise RuntimeError(f"systemd did not stop {name}: {said.strip() or state['ActiveState']}")
+
+
+def _forget_transient_drop_ins(name: str) -> None:
+    """Remove what `systemctl set-property` has changed of a transient unit, should systemd have left it behind."""
+    directory = os.path.join(TRANSIENT_DIRECTORY, f"{name}.d")
+    left = drop_ins.files(name, [TRANSIENT_DIRECTORY])
+    for path in left:
+        paths.remove(path)
+    if left:
+        paths.remove_directory(directory)
+        run("systemctl", "daemon-reload")

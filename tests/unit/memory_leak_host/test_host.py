@@ -11,7 +11,7 @@ import pytest
 
 from helpers import definitions
 from helpers.definitions import DEFINITION
-from memory_leak_host import commands, lock, observation, plan, processes, service, units
+from memory_leak_host import commands, lock, observation, plan, processes, scripts, service, units
 
 
 def test_a_lock_is_waited_for_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,19 +75,62 @@ def test_time_spans_of_systemd(span: str, expected: int) -> None:
     assert service.seconds(span) == expected
 
 
-def test_a_unit_file_gives_its_definition_back() -> None:
-    text = """\
+UNIT_FILE = """\
 [Service]
 StandardOutput=append:/tmp/memory-leak.log
 ExecStopPostEx=
 ExecStopPostEx=+"/bin/rm" "-f" "/tmp/memory-leak.pid"
 MemoryMax=1073741824
 RuntimeMaxSec=4h
-Environment="SESSION_CACHE_BUILD=0123456789abcdef"
+Environment="SESSION_CACHE_BUILD=01234567"
 ExecStart=
 ExecStart="/usr/bin/python3" "/mcp/scenarios/memory-leak/workload.py" "--ingest-mib-per-min" "30"
 """
-    assert service.parse("memory-leak.service", text) == {**DEFINITION, "build": "0123456789abcdef"}
+
+
+def test_a_unit_file_gives_its_definition_back() -> None:
+    assert service.parse("memory-leak.service", UNIT_FILE) == {**DEFINITION, "build": "01234567"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SESSION_CACHE_BUILD=01234567", "SESSION_CACHE_BUILD=0123456789"),
+        ("SESSION_CACHE_BUILD=01234567", "SESSION_CACHE_BUILD=0123456g"),
+        ("SESSION_CACHE_BUILD=01234567", "X=SESSION_CACHE_BUILD=01234567"),
+        ('"SESSION_CACHE_BUILD=01234567"', '"SESSION_CACHE_BUILD=01234567" "OTHER=1"'),
+        ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "nan"'),
+        ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "30" "--max-sessions" "many"'),
+        ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "30" "--max-sessions"'),
+        ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "30" "--surprise" "1"'),
+        ('"--ingest-mib-per-min" "30"', ""),
+        ('"/mcp/scenarios/memory-leak/workload.py"', '"find.sh"'),
+        ('"/usr/bin/python3"', "/usr/bin/python3"),
+        ('+"/bin/rm" "-f" "/tmp/memory-leak.pid"', '"/bin/rm" "-f" "/tmp/memory-leak.pid"'),
+        ('+"/bin/rm" "-f" "/tmp/memory-leak.pid"', '+"/bin/rm" "-rf" "/tmp/memory-leak.pid"'),
+        ('+"/bin/rm" "-f" "/tmp/memory-leak.pid"', '+"/bin/rm" "-f" "/etc/passwd" "/tmp/memory-leak.pid"'),
+        ("append:/tmp/memory-leak.log", "journal"),
+        ("append:/tmp/memory-leak.log", "append:etc/passwd"),
+        ("ExecStart=", "ExecReload="),
+    ],
+)  # fmt: skip
+def test_a_unit_of_another_shape_is_somebody_elses(old: str, new: str) -> None:
+    assert old in UNIT_FILE
+    assert service.parse("memory-leak.service", UNIT_FILE.replace(old, new)) is None
+
+
+@pytest.mark.parametrize("name", ["user", ""])
+def test_an_accounts_shared_memory_stays(name: str) -> None:
+    settings = service.properties(definitions.default(user=name))
+    assert ("RemoveIPC=yes" in settings) is (name == "")
+    assert ("DynamicUser=yes" in settings) is (name == "")
+
+
+def test_a_unit_that_is_named_like_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "capacity_problem", lambda *_: None)
+    host = observation.Host(definitions.default(unit="backup.service", directory="/srv/of-nobody"), [], b"")
+    with pytest.raises(plan.Refused, match="memory_leak_unit is backup, which is an account of this host"):
+        plan.refuse_or_fail(host, b"")
 
 
 @pytest.mark.parametrize(
@@ -159,11 +202,11 @@ def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytes
 
     monkeypatch.setattr(units, "show", show)
     monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
-    monkeypatch.setattr(processes, "find", lambda _script: [DEAD.pid, os.getpid()])
+    monkeypatch.setattr(scripts, "find", lambda _script, _known: [os.getpid()])
     monkeypatch.setattr(processes, "unit_of", lambda pid, _names: OUR_UNIT if pid == os.getpid() else None)
     host = observation.Host(DEFINITION, [], b"")
     assert host.running() == (OUR_UNIT, os.getpid())
-    assert host.started_by_hand == [DEAD.pid]
+    assert host.started_by_hand == []
     found = observation.describe(host)
     assert (found["outcome"], found["workload"]["unit"], found["workload"]["pid"]) == ("running", OUR_UNIT, os.getpid())
 

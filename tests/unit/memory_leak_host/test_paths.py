@@ -58,26 +58,6 @@ def test_only_empty_directories_are_removable(tmp_path: Path) -> None:
     assert paths.removable_directories(str(leaf), [str(workload)]) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
-def test_a_directory_that_others_control_is_not_trusted(tmp_path: Path) -> None:
-    lair = tmp_path / "lair"
-    path = str(lair / "app" / "log")
-    assert paths.untrusted_directory(path) is None  # it does not exist, and nobody else can make it
-    lair.mkdir()
-    lair.chmod(0o777)
-    assert (
-        paths.untrusted_directory(path) == f"anyone can write to {lair}, and so lead what is done at {path} elsewhere"
-    )
-    lair.chmod(0o1777)
-    assert paths.untrusted_directory(path) is None  # like /tmp
-    os.chown(lair, 1, -1)
-    assert str(lair) in str(paths.untrusted_directory(path))
-    os.chown(lair, 0, -1)
-    (lair / "app").symlink_to("/root")
-    os.chown(lair / "app", 1, -1, follow_symlinks=False)
-    assert f"{lair}/app does not belong to root" in str(paths.untrusted_directory(path))
-
-
 def test_content_reads_the_end_of_plain_files_alone(tmp_path: Path) -> None:
     file, pipe, link = tmp_path / "file", tmp_path / "pipe", tmp_path / "link"
     file.write_bytes(b"x" * 5000 + b"end")

@@ -1,0 +1,164 @@
+"""Who else than root could redirect what is written or removed at a path, or keep it from being removed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# The shells of accounts that nobody logs in to.
+NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
+ACCESS_LIST = "system.posix_acl_access"
+# ioctl_iflags(2), the same on all 64-bit architectures; 32-bit ones have another size in the number.
+GET_FLAGS = 0x80086601
+IMMUTABLE, APPEND_ONLY = 0x10, 0x20
+
+
+class Untrusted(OSError):
+    """Somebody else could redirect the path; the message says who."""
+
+
+class Directory:
+    """A directory opened step by step from the root, no step being a link, each one trusted: a context with its descriptor."""
+
+    def __init__(self, path: str):
+        self._descriptor = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+        way = "/"
+        try:
+            for name in filter(None, os.path.realpath(path).split("/")):
+                way = os.path.join(way, name)
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                inner = os.open(name, flags, dir_fd=self._descriptor)
+                os.close(self._descriptor)
+                self._descriptor = inner
+                problem = directory_problem(way, os.fstat(inner))
+                if problem:
+                    raise Untrusted(f"{problem}: a local user could redirect {path}")
+        except OSError:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+def path_problem(path: str) -> str | None:
+    """Return why others than root could redirect what is written or removed at a path, or None.
+
+    Looks at all directories on the way, those that exist, and at the links among them.
+    """
+    directory = os.path.dirname(path)
+    for way in dict.fromkeys([*_parents(directory), *_parents(os.path.realpath(directory))]):
+        try:
+            status = os.lstat(way)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        problem = directory_problem(way, status)
+        if problem:
+            return f"{problem}: a local user could redirect {path}"
+    return None
+
+
+def _parents(path: str) -> list[str]:
+    found = []
+    while path != "/":
+        found.append(path)
+        path = os.path.dirname(path)
+    return found
+
+
+def directory_problem(path: str, status: os.stat_result) -> str | None:
+    """Return why others than root may change what lies in a directory (or where a link leads), or None.
+
+    In a directory like /tmp each may only rename what is his own, so what belongs to root stays where it is.
+    """
+    if status.st_uid != 0:
+        return f"{path} belongs to user {status.st_uid}, not to root"
+    if not stat.S_ISDIR(status.st_mode) or status.st_mode & stat.S_ISVTX:
+        return None
+    if status.st_mode & stat.S_IWOTH:
+        return f"{path} is world-writable"
+    if status.st_mode & stat.S_IWGRP:
+        return _group_problem(path, status.st_gid)
+    return None
+
+
+def _group_problem(path: str, group: int) -> str | None:
+    """Return who may write to a directory that its group may write to, or None if it is nobody who logs in."""
+    # With an access control list the group's permission is only the most that those in the list may have.
+    if ACCESS_LIST in os.listxattr(path):
+        return f"{path} has an access control list that lets others write"
+    if group == 0:
+        return None
+    import grp  # late: both are seldom needed
+    import pwd
+
+    try:
+        name, members = grp.getgrgid(group).gr_name, set(grp.getgrgid(group).gr_mem)
+    except KeyError:
+        return f"{path} is writable by group {group}, which has no name"
+    for account in pwd.getpwall():
+        is_member = account.pw_gid == group or account.pw_name in members
+        if is_member and account.pw_uid != 0 and os.path.basename(account.pw_shell) not in NO_LOGIN:
+            return f"{path} is writable by group {name}, to which {account.pw_name} belongs"
+    return None
+
+
+def is_sticky(directory: str) -> bool:
+    """Tell whether a directory is like /tmp: open to everyone's files, which only their owners may rename or remove."""
+    try:
+        mode = os.stat(directory).st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
+
+def removal_problem(path: str) -> str | None:
+    """Return why root can't remove or replace the file at a path, or None."""
+    if not os.path.lexists(path):
+        return None
+    if path in mount_points():
+        return f"{path} is a mount point"
+    for part in (path, os.path.dirname(path)):
+        if os.path.islink(part):
+            continue
+        if os.statvfs(part).f_flag & os.ST_RDONLY:
+            return f"the file system is read-only at {part}"
+        if _flags(part) & (IMMUTABLE | APPEND_ONLY):
+            return f"{part} is immutable or append-only (lsattr shows it)"
+    return None
+
+
+def mount_points() -> set[str]:
+    """Return where file systems, directories and files are mounted. os.path.ismount misses binds within a file system."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        fields = (line.split(b" ")[4] for line in file)
+        return {os.fsdecode(field.replace(b"\\040", b" ")) for field in fields}
+
+
+def _flags(path: str) -> int:
+    """Return the attribute flags of a file or directory, 0 where its file system has none."""
+    import fcntl
+
+    if not stat.S_ISREG(os.lstat(path).st_mode) and not stat.S_ISDIR(os.lstat(path).st_mode):
+        return 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, GET_FLAGS, bytes(8))[:4], "little")
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)

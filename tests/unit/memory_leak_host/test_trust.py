@@ -1,0 +1,123 @@
+"""Who else could redirect a path, and what root itself can't remove."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from memory_leak_host import paths, trust
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+
+
+@pytest.fixture
+def lair(tmp_path: Path) -> Path:
+    """Return a directory that others may come to control."""
+    lair = tmp_path / "lair"
+    lair.mkdir()
+    return lair
+
+
+def test_a_directory_that_others_control_is_not_trusted(lair: Path) -> None:
+    path = str(lair / "app" / "log")
+    assert trust.path_problem(path) is None  # it does not exist, and nobody else can make it
+    lair.chmod(0o777)
+    assert trust.path_problem(path) == f"{lair} is world-writable: a local user could redirect {path}"
+    lair.chmod(0o1777)
+    assert trust.path_problem(path) is None  # like /tmp
+    os.chown(lair, 1, -1)
+    assert str(lair) in str(trust.path_problem(path))
+    os.chown(lair, 0, -1)
+    (lair / "app").symlink_to("/root")
+    os.chown(lair / "app", 1, -1, follow_symlinks=False)
+    assert f"{lair}/app belongs to user 1, not to root" in str(trust.path_problem(path))
+
+
+def test_a_group_may_write_only_if_nobody_who_logs_in_belongs_to_it(
+    lair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def account(name: str, uid: int, gid: int, shell: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", uid, gid, "", "/", shell))
+
+    path = str(lair / "log")
+    os.chown(lair, 0, 104)
+    lair.chmod(0o775)
+    members: list[str] = []
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("syslog", "x", gid, members)))
+    accounts = [account("root", 0, 0, "/bin/bash"), account("syslog", 104, 104, "/usr/sbin/nologin")]
+    monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    assert trust.path_problem(path) is None  # Ubuntu's /var/log
+    paths.create(path, b"x")
+    accounts.append(account("eve", 1000, 1000, "/bin/bash"))
+    assert trust.path_problem(path) is None
+    members.append("eve")
+    assert f"{lair} is writable by group syslog, to which eve belongs" in str(trust.path_problem(path))
+    with pytest.raises(trust.Untrusted, match="to which eve belongs"):
+        paths.create(path, b"y")
+    assert Path(path).read_bytes() == b"x"
+    members.clear()
+    accounts.append(account("mallory", 1001, 104, ""))  # her primary group, and no shell is the default one
+    assert "mallory" in str(trust.path_problem(path))
+    lair.chmod(0o755)
+    assert trust.path_problem(path) is None
+
+
+def test_an_access_list_counts_as_others(lair: Path) -> None:
+    path = str(lair / "log")
+    acl = bytes.fromhex("0200000001000700ffffffff020007000100000004000500ffffffff10000700ffffffff20000500ffffffff")
+    try:
+        os.setxattr(lair, trust.ACCESS_LIST, acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    assert "has an access control list" in str(trust.path_problem(path))
+
+
+def test_a_swap_between_check_and_use_leads_nowhere(lair: Path, tmp_path: Path) -> None:
+    """Each operation on a file reaches it through the directories themselves: a link in their place is an error."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "log").write_text("precious")
+    app = lair / "app"
+    app.mkdir()
+    real = os.path.realpath
+
+    def swapped(path: str) -> str:
+        found = real(path)
+        if app.is_dir() and not app.is_symlink():
+            app.rmdir()
+            app.symlink_to(target)
+        return found
+
+    for operation in (paths.create, paths.remove, paths.remove_directory):
+        if app.is_symlink():
+            app.unlink()
+            app.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os.path, "realpath", swapped)
+            with contextlib.suppress(OSError):
+                operation(str(app / "log"))
+        assert (target / "log").read_text() == "precious"
+
+
+def test_what_root_cannot_remove_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "workload.py"
+    file.write_text("")
+    assert trust.removal_problem(str(file)) is None
+    assert trust.removal_problem(str(tmp_path / "none")) is None
+    if subprocess.run(["chattr", "+i", str(file)], capture_output=True, check=False).returncode == 0:
+        try:
+            assert "immutable" in str(trust.removal_problem(str(file)))
+        finally:
+            subprocess.run(["chattr", "-i", str(file)], check=True)
+    mounted = subprocess.run(["mount", "--bind", str(file), str(file)], capture_output=True, check=False)
+    if mounted.returncode == 0:
+        try:
+            assert trust.removal_problem(str(file)) == f"{file} is a mount point"
+        finally:
+            subprocess.run(["umount", str(file)], check=True)
