@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 
 from bench.steps import PROJECT, UNIT
-from memory_leak_lab.lab import containers, hosts, lifecycle
+from memory_leak_lab.lab import hosts, lifecycle
+from memory_leak_lab.lab.drivers import nspawn
 
 PARALLEL_SSH = 10  # more bought nothing on two cores
 SETTLE_TIMEOUT_S = 20
@@ -110,14 +111,14 @@ class Fleet:
         return sum(self._runs(self.directory / host.name) for host in self.hosts[:count])
 
     def _runs(self, home: Path) -> bool:
-        groups = (unit for group in containers.cgroups(home) for unit in group.rglob(UNIT))
+        groups = (unit for group in nspawn.cgroups(home) for unit in group.rglob(UNIT))
         return any((group / "cgroup.procs").read_text() for group in groups)
 
     def round_trips(self, count: int) -> list[int]:
         """Return how many commands and file transfers each of the first `count` hosts' sshd has been asked for since boot."""
 
         def asked(home: Path) -> int:
-            pid = containers.main_process(hosts.process(home) or 0)
+            pid = nspawn.Nspawn().main_process(hosts.process(home) or 0)
             enter = ["nsenter", "--target", str(pid), "--mount", "--pid"]
             log = subprocess.run([*enter, "journalctl", "--output=cat", "--unit=ssh"], capture_output=True, check=True)
             return log.stdout.count(b"Starting session: ")

@@ -12,7 +12,7 @@ from ansible.utils.display import Display
 
 try:
     from memory_leak_lab.lab import lifecycle
-    from memory_leak_lab.lab.images import LabError
+    from memory_leak_lab.lab.errors import LabError
 except ImportError:
     lifecycle = None  # type: ignore[assignment]
 

@@ -18,6 +18,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from memory_leak_lab.lab.errors import LabError
+
 RELEASES = {"bookworm": "debian12", "trixie": "debian13"}
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -38,10 +40,6 @@ PACKAGES = (
     "systemd-sysv",
     "udev",
 )
-
-
-class LabError(Exception):
-    """Something the lab needs is missing or did not work; the message says what, and what to do."""
 
 
 def tool_path() -> str:

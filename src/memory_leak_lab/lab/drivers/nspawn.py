@@ -12,15 +12,15 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from memory_leak_lab.lab import hosts, images
+from memory_leak_lab.lab.drivers.base import Driver
+from memory_leak_lab.lab.errors import DriverUnavailableError, LabError
 from memory_leak_lab.lab.hosts import Host
-from memory_leak_lab.lab.images import LabError
 
-TOOLS = {"systemd-nspawn": "systemd-container", "mount": "mount"}
-MOST_HOSTS = 200
-DESCRIPTION = "containers"
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES_PER_HOST = 20
 # Without cgroups of its own, each host's systemd would manage, and empty, those of all others.
@@ -29,32 +29,68 @@ PROPAGATE = Path("/run/systemd/nspawn/propagate")  # where systemd-nspawn makes 
 REMOVAL_TIMEOUT_S = 5
 
 
-def check(count: int) -> None:
-    """Raise LabError where this driver can't work, and let this computer run that many systemds."""
-    if os.geteuid() != 0:
-        raise LabError("lab_driver is 'nspawn', which needs root: run it as root, or use the driver 'qemu'")
+class Nspawn(Driver):
+    """Containers. They share this computer's kernel."""
+
+    name = "nspawn"
+    description = "containers"
+    max_hosts = 200
+    tools: ClassVar = {"systemd-nspawn": "systemd-container", "mount": "mount"}
+
+    def check(self, releases: Sequence[str]) -> None:  # noqa: ARG002 # all of them work
+        """Require root."""
+        if os.geteuid() != 0:
+            raise DriverUnavailableError(
+                "lab_driver is 'nspawn', which needs root: run it as root, or use the driver 'qemu'"
+            )
+
+    def start(self, directory: Path, started: Sequence[Host]) -> None:
+        """Start containers; they boot on their own."""
+        _raise_inotify_limit(sum(1 for _home in hosts.homes(directory)) + len(started))
+        for container in started:
+            settings = f"Port {container.port}\nListenAddress {container.address}\n"
+            home = hosts.write(directory, container, settings)
+            root = _mounted_root(directory, container)
+            groups = _make_cgroups(home)
+            with (home / "console.log").open("wb") as console:
+                process = subprocess.Popen(
+                    ["sh", "-c", JOIN_AND_RUN, "sh", *_nspawn(home, container, root)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    start_new_session=True,
+                    env={"PATH": images.tool_path(), "GROUPS_OF_THE_HOST": " ".join(map(str, groups))},
+                )
+            (home / "pid").write_text(str(process.pid))
+
+    def main_process(self, pid: int) -> int:
+        """Return the PID of the container's systemd, given that of its systemd-nspawn.
+
+        When that systemd dies, the kernel ends all its processes, and systemd-nspawn tidies up after itself.
+        """
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else pid
+
+    def clean(self, home: Path) -> None:
+        """Remove a container's cgroups, and whatever still lives there."""
+        for group in cgroups(home):
+            _remove_cgroup(group)
+        with contextlib.suppress(FileNotFoundError):
+            (PROPAGATE / _machine_name(home)).rmdir()
+
+    def tidy(self, directory: Path) -> None:
+        """Unmount the roots that the containers of a lab shared."""
+        for root in directory.glob(".root-*"):
+            if root.is_mount():
+                images.run("umount", str(root))
+            root.rmdir()
+
+
+def _raise_inotify_limit(count: int) -> None:
+    """Let this computer run that many systemds."""
     needed = count * INOTIFY_INSTANCES_PER_HOST
     if int(INOTIFY_LIMIT.read_text()) < needed:
         INOTIFY_LIMIT.write_text(str(needed))
-
-
-def start(directory: Path, containers: list[Host]) -> None:
-    """Start containers; they boot on their own. Raises LabError."""
-    for container in containers:
-        settings = f"Port {container.port}\nListenAddress 127.0.0.1\n"
-        home = hosts.write(directory, container, settings)
-        root = _mounted_root(directory, container)
-        groups = _make_cgroups(home)
-        with (home / "console.log").open("wb") as console:
-            started = subprocess.Popen(
-                ["sh", "-c", JOIN_AND_RUN, "sh", *_nspawn(home, container, root)],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-                env={"PATH": images.tool_path(), "GROUPS_OF_THE_HOST": " ".join(map(str, groups))},
-            )
-        (home / "pid").write_text(str(started.pid))
 
 
 def _nspawn(home: Path, container: Host, root: Path) -> list[str]:
@@ -70,31 +106,6 @@ def _nspawn(home: Path, container: Host, root: Path) -> list[str]:
 
 def _machine_name(home: Path) -> str:
     return f"memory-leak-lab-{home.parent.name}-{home.name}".replace("_", "-")  # as in the name of a host
-
-
-def main_process(pid: int) -> int:
-    """Return the PID of the process whose end is the container's end, given that of its systemd-nspawn.
-
-    When that, the container's systemd, dies, the kernel ends all its processes, and systemd-nspawn tidies up after itself.
-    """
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0]) if children else pid
-
-
-def clean(home: Path) -> None:
-    """Remove what a container that is gone left outside its directory: its cgroups, and whatever still lives there."""
-    for group in cgroups(home):
-        _remove_cgroup(group)
-    with contextlib.suppress(FileNotFoundError):
-        (PROPAGATE / _machine_name(home)).rmdir()
-
-
-def tidy(directory: Path) -> None:
-    """Unmount the roots that the containers of a lab shared."""
-    for root in directory.glob(".root-*"):
-        if root.is_mount():
-            images.run("umount", str(root))
-        root.rmdir()
 
 
 def _mounted_root(directory: Path, container: Host) -> Path:
