@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import socket
 import struct
 import subprocess
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 
 from memory_leak_lab.lab import drivers, hosts, images, lifecycle
 from memory_leak_lab.lab.drivers import nspawn, qemu
 from memory_leak_lab.lab.drivers.base import Driver
 from memory_leak_lab.lab.errors import DriverUnavailableError, HostHangsError, LabError
+from memory_leak_lab.lab.releases import RELEASES
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +87,72 @@ def test_free_ports_differ_and_are_free() -> None:
 def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = images.digest("bookworm")
     assert before != images.digest("trixie")
+    assert before != images.digest("bookworm", images.Source("http://example.org/debian"))
+    assert before == images.digest("bookworm", images.Source(allow_expired=True)), "the image is the same"
     monkeypatch.setattr(images, "PACKAGES", (*images.PACKAGES, "vim"))
     assert images.digest("bookworm") != before
+
+
+def test_the_role_offers_the_drivers_and_releases_that_there_are() -> None:
+    role = Path(__file__).resolve().parents[2] / "roles" / "lab"
+    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["up"]["options"]
+    documented = yaml.safe_load(runpy.run_path(str(role / "library" / "lab.py"))["DOCUMENTATION"])["options"]
+    for name, known in (("driver", drivers.DRIVERS), ("releases", RELEASES)):
+        assert options[f"lab_{name}"]["choices"] == documented[name]["choices"] == list(known)
+    assert set(options["lab_releases"]["default"]) <= set(RELEASES)
+
+
+def test_a_release_whose_systemd_reads_no_credentials_gets_a_service_that_does() -> None:
+    with_service = {release for release in RELEASES if "lab-credentials.service" in "".join(images.recipe(release))}
+    assert with_service == {"bullseye"}
+
+
+@pytest.mark.parametrize("allow_expired", [False, True])
+def test_an_expired_mirror_is_accepted_on_request_alone(
+    allow_expired: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = tmp_path / "called"
+    log = "E: Release file for http://x/InRelease is expired (invalid since 18d)."
+    mmdebstrap = tmp_path / "mmdebstrap"
+    mmdebstrap.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{called}\necho '{log}' >&2\nexit 1\n")
+    mmdebstrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    advice = (
+        r"mmdebstrap could not build the image of forky \(.*; lab_allow_expired_mirror=true accepts it\):\n.*is expired"
+    )
+    with pytest.raises(LabError, match=advice):
+        images.ensure("forky", print, images.Source("http://x", allow_expired))
+    assert called.read_text().endswith("/disk.img\nhttp://x\n")
+    assert ("Check-Valid-Until" in called.read_text()) is allow_expired
+
+
+def test_a_mirror_is_an_address() -> None:
+    with pytest.raises(LabError, match="lab_mirror is 'ftp://x': it must begin with http:// or https://, or be empty"):
+        lifecycle.up("test", "qemu", 1, ["bookworm"], ["root"], 2048, print, images.Source("ftp://x"))
+
+
+@pytest.mark.parametrize(
+    ("releases", "version", "message"),
+    [
+        ("bookworm forky", 252, "lab_releases has forky, whose systemd cannot run in a container here"),
+        ("bookworm", 258, "systemd-nspawn 258 runs no container here"),
+        ("bullseye bookworm trixie", 257, None),
+    ],
+)
+def test_containers_need_a_systemd_that_suits_cgroups_of_version_1(
+    releases: str, version: int, message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(nspawn, "CGROUP_V2_ONLY", tmp_path / "cgroup.controllers")
+    monkeypatch.setattr(nspawn, "_version", lambda: version)
+    driver = nspawn.Nspawn()
+    if message is None:
+        driver.check(releases.split())
+    else:
+        with pytest.raises(DriverUnavailableError, match=message):
+            driver.check(releases.split())
+    (tmp_path / "cgroup.controllers").touch()
+    driver.check(releases.split())
 
 
 def packed_kernel(path: Path, content: bytes) -> Path:

@@ -13,6 +13,8 @@ from memory_leak_lab.lab import drivers, hosts, images
 from memory_leak_lab.lab.drivers.base import Driver
 from memory_leak_lab.lab.errors import HostHangsError, LabError
 from memory_leak_lab.lab.hosts import Host
+from memory_leak_lab.lab.images import DEFAULT_SOURCE, Source
+from memory_leak_lab.lab.releases import RELEASES
 
 # The command that each tool is found by, and its package on Debian and Ubuntu.
 TOOLS = {
@@ -29,7 +31,14 @@ Report = Callable[[str], None]
 
 
 def up(
-    name: str, driver_name: str, count: int, releases: list[str], users: list[str], memory_mib: int, report: Report
+    name: str,
+    driver_name: str,
+    count: int,
+    releases: list[str],
+    users: list[str],
+    memory_mib: int,
+    report: Report,
+    source: Source = DEFAULT_SOURCE,
 ) -> list[str]:
     """Bring a lab of `count` hosts up and return the names of those that had to be started.
 
@@ -38,10 +47,14 @@ def up(
     directory = hosts.lab_directory(name)
     driver = drivers.get(driver_name)
     _check_values(driver, count, releases, users, memory_mib)
+    if source.mirror and not source.mirror.startswith(("http://", "https://")):
+        raise LabError(f"lab_mirror is {source.mirror!r}: it must begin with http:// or https://, or be empty")
     _check_packages(driver)
     driver.check(releases)
     with ThreadPoolExecutor() as pool:
-        image_of = dict(zip(releases, pool.map(lambda release: images.ensure(release, report), releases), strict=True))
+        image_of = dict(
+            zip(releases, pool.map(lambda release: images.ensure(release, report, source), releases), strict=True)
+        )
     with _locked(directory):
         hosts.make_key(directory / "key", "memory-leak-lab")
         wanted = list(_wanted(driver, count, releases, users, memory_mib, image_of))
@@ -87,7 +100,7 @@ def down(name: str) -> list[str]:
 
 def _check_values(driver: Driver, count: int, releases: list[str], users: list[str], memory_mib: int) -> None:
     for variable, values, allowed in (
-        ("lab_releases", releases, tuple(images.RELEASES)),
+        ("lab_releases", releases, tuple(RELEASES)),
         ("lab_users", users, hosts.USERS),
     ):
         if not values or len(set(values)) < len(values) or set(values) - set(allowed):
@@ -124,7 +137,7 @@ def _wanted(
     for number in range(count):
         release = releases[number % len(releases)]
         round_number = number // len(releases)
-        name = images.RELEASES[release] + (f"-{round_number + 1}" if round_number else "")
+        name = RELEASES[release].host_name + (f"-{round_number + 1}" if round_number else "")
         yield Host(name, driver.name, release, users[number % len(users)], memory_mib, str(image_of[release]))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,7 +21,9 @@ from memory_leak_lab.lab import hosts, images
 from memory_leak_lab.lab.drivers.base import Driver
 from memory_leak_lab.lab.errors import DriverUnavailableError, LabError
 from memory_leak_lab.lab.hosts import Host
+from memory_leak_lab.lab.releases import NEEDS_CGROUP_V2, RELEASES
 
+CGROUP_V2_ONLY = Path("/sys/fs/cgroup/cgroup.controllers")
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES_PER_HOST = 20
 # Without cgroups of its own, each host's systemd would manage, and empty, those of all others.
@@ -37,11 +40,24 @@ class Nspawn(Driver):
     max_hosts = 200
     tools: ClassVar = {"systemd-nspawn": "systemd-container", "mount": "mount"}
 
-    def check(self, releases: Sequence[str]) -> None:  # noqa: ARG002 # all of them work
-        """Require root."""
+    def check(self, releases: Sequence[str]) -> None:
+        """Require root, and cgroups that suit the hosts' systemd and this computer's."""
         if os.geteuid() != 0:
             raise DriverUnavailableError(
                 "lab_driver is 'nspawn', which needs root: run it as root, or use the driver 'qemu'"
+            )
+        if CGROUP_V2_ONLY.exists():
+            return
+        unfit = [release for release in releases if RELEASES[release].needs_cgroup_v2]
+        if unfit:
+            raise DriverUnavailableError(
+                f"lab_releases has {', '.join(unfit)}, whose systemd cannot run in a container here, since this computer's "
+                "cgroups are of version 1: leave it out, or use the driver 'qemu'"
+            )
+        if _version() >= NEEDS_CGROUP_V2:
+            raise DriverUnavailableError(
+                f"lab_driver is 'nspawn', but systemd-nspawn {_version()} runs no container here, since this computer's "
+                "cgroups are of version 1: use the driver 'qemu'"
             )
 
     def start(self, directory: Path, started: Sequence[Host]) -> None:
@@ -84,6 +100,16 @@ class Nspawn(Driver):
             if root.is_mount():
                 images.run("umount", str(root))
             root.rmdir()
+
+
+def _version() -> int:
+    """Return the version of this computer's systemd-nspawn, 0 if there is none."""
+    try:
+        shown = subprocess.run(["systemd-nspawn", "--version"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return 0
+    found = re.match(r"systemd (\d+)", shown)
+    return int(found[1]) if found else 0
 
 
 def _raise_inotify_limit(count: int) -> None:
