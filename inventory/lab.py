@@ -27,7 +27,7 @@ def variables(lab, host):
     """Return the connection variables of a host of the lab."""
     user = host["user"]
     found = {
-        "ansible_host": "127.0.0.1",
+        "ansible_host": host.get("address", "127.0.0.1"),  # not there in a lab of an older version
         "ansible_port": host["port"],
         "ansible_user": user,
         "ansible_ssh_private_key_file": str(lab / "key"),

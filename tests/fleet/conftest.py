@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from helpers.project import PROJECT
-from memory_leak_lab.lab import lifecycle
+from memory_leak_lab.lab import drivers, lifecycle
+from memory_leak_lab.lab.errors import DriverUnavailableError
 from memory_leak_lab.lab.fleet import Fleet
 
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
@@ -24,10 +25,21 @@ Play = Callable[..., Records]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests of this directory where the driver nspawn does not work."""
-    if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="the driver nspawn needs root and systemd-nspawn"))
+    reason = why_not()
+    for item in items:
+        if reason and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def why_not() -> str:
+    """Return why the driver nspawn does not work here, or nothing."""
+    if not shutil.which("systemd-nspawn"):
+        return "the driver nspawn needs systemd-nspawn"
+    try:
+        drivers.get("nspawn").check(["bookworm"])
+    except DriverUnavailableError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="module")

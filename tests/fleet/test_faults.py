@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from helpers.host_runs import run
-from memory_leak_lab.lab import containers, hosts
+from memory_leak_lab.lab import hosts
+from memory_leak_lab.lab.drivers import nspawn
 from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 3
@@ -28,7 +29,7 @@ def others(fleet: Fleet) -> list[str]:
 
 def container(fleet: Fleet) -> int:
     """Return the PID of the systemd of the host that has the fault."""
-    return containers.main_process(hosts.process(fleet.directory / fleet.hosts[BROKEN].name) or 0)
+    return nspawn.Nspawn().main_process(hosts.process(fleet.directory / fleet.hosts[BROKEN].name) or 0)
 
 
 def check_unreachable(fleet: Fleet, play: Any, operation: str) -> None:
@@ -57,7 +58,7 @@ def test_a_host_whose_sshd_hangs_is_unreachable(fleet: Fleet, play: Any, operati
 def processes(fleet: Fleet) -> list[int]:
     """Return the PIDs of all processes of the host that has the fault."""
     found = []
-    for group in containers.cgroups(fleet.directory / fleet.hosts[BROKEN].name):
+    for group in nspawn.cgroups(fleet.directory / fleet.hosts[BROKEN].name):
         for file in group.rglob("cgroup.procs"):
             found += [int(line) for line in file.read_text().split()]
     return sorted(set(found))

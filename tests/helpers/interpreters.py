@@ -6,10 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+SUPPORTED = [f"3.{minor}" for minor in range(9, 15)]
+
 
 def found() -> dict[str, str]:
-    """Return the Pythons from 3.9 to 3.13 on this computer by version: those on PATH, and those that pyenv has."""
-    candidates = [found for minor in range(9, 14) if (found := shutil.which(f"python3.{minor}"))]
+    """Return the Pythons from 3.9 to 3.14 on this computer by version: those on PATH, and those that pyenv has."""
+    candidates = [found for version in SUPPORTED if (found := shutil.which(f"python{version}"))]
     if shutil.which("pyenv"):
         root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
         candidates += [str(found) for found in sorted(Path(root).glob("versions/3.*/bin/python3"))]
@@ -19,10 +21,10 @@ def found() -> dict[str, str]:
         script = "import sys; print('%d.%d' % sys.version_info[:2])"
         asked = subprocess.run([candidate, "-c", script], capture_output=True, text=True, check=False)
         version = asked.stdout.strip()
-        if asked.returncode == 0 and version in ("3.9", "3.10", "3.11", "3.12", "3.13"):
+        if asked.returncode == 0 and version in SUPPORTED:
             by_version.setdefault(version, candidate)
     return by_version
 
 
 PYTHONS = found()
-VERSIONS = sorted(PYTHONS, key=lambda version: int(version.partition(".")[2]))
+VERSIONS = [version for version in SUPPORTED if version in PYTHONS]

@@ -11,8 +11,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 try:
-    from memory_leak_lab.lab import lifecycle
-    from memory_leak_lab.lab.images import LabError
+    from memory_leak_lab.lab import images, lifecycle
+    from memory_leak_lab.lab.errors import LabError
 except ImportError:
     lifecycle = None  # type: ignore[assignment]
 
@@ -24,6 +24,8 @@ ARGUMENTS = {
     "releases": {"type": "list", "elements": "str"},
     "users": {"type": "list", "elements": "str"},
     "memory_mib": {"type": "int"},
+    "mirror": {"type": "str", "default": ""},
+    "allow_expired_mirror": {"type": "bool", "default": False},
 }
 
 
@@ -59,6 +61,7 @@ class ActionModule(ActionBase):
                     arguments["users"],
                     arguments["memory_mib"],
                     report,
+                    images.Source(arguments["mirror"], arguments["allow_expired_mirror"]),
                 )
         except LabError as error:
             return {"failed": True, "msg": str(error)}

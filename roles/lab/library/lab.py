@@ -31,9 +31,12 @@ options:
     description: The number of hosts, 1 to 20 with V(qemu) and 1 to 200 with V(nspawn). Needed for O(state=up).
     type: int
   releases:
-    description: The Debian releases dealt out to the hosts in turn, of V(bookworm) and V(trixie). Needed for O(state=up).
+    description:
+      - The Debian releases dealt out to the hosts in turn. Needed for O(state=up).
+      - V(bullseye) is past its support. V(forky) runs as a container only where the computer's cgroups are of version 2.
     type: list
     elements: str
+    choices: [bullseye, bookworm, trixie, forky]
   users:
     description:
       - The users dealt out to the hosts in turn, as whom Ansible logs in. Needed for O(state=up).
@@ -43,6 +46,14 @@ options:
   memory_mib:
     description: The memory of each virtual machine in MiB, 256 to 65536. Needed for O(state=up).
     type: int
+  mirror:
+    description: The mirror that images are built from. Empty means each release's own.
+    type: str
+    default: ""
+  allow_expired_mirror:
+    description: Whether that mirror may be a snapshot whose index has expired.
+    type: bool
+    default: false
 author:
   - The memory-leak scenario's authors
 """

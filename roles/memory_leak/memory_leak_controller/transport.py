@@ -79,13 +79,16 @@ def library(role: Path, modules: Sequence[str] = MODULES) -> str:
     sources = [(name, (role / "memory_leak_host" / f"{name}.py").read_text()) for name in modules]
     compiled = [(name, compile(source, name, "exec", dont_inherit=True)) for name, source in sources]
     return LIBRARY.format(
-        magic_number=importlib.util.MAGIC_NUMBER, compiled=_packed(compiled), sources=_packed(sources)
+        magic_number=importlib.util.MAGIC_NUMBER,
+        # Only a Python like this one reads code objects, so in its own version of the format: 3.14's hold slices, which
+        # older versions lack. Every Python reads text in version 2.
+        compiled=_packed(compiled, marshal.version),
+        sources=_packed(sources, 2),
     )
 
 
-def _packed(modules: list[tuple[str, Any]]) -> bytes:
-    # Plain values of this version of the format can be read by every Python, code objects only by our own.
-    return base64.b64encode(zlib.compress(marshal.dumps(modules, 2), level=1))
+def _packed(modules: list[tuple[str, Any]], version: int) -> bytes:
+    return base64.b64encode(zlib.compress(marshal.dumps(modules, version), level=1))
 
 
 def program(library: str, request: Request) -> bytes:

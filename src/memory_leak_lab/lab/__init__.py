@@ -1,1 +1,1 @@
-"""Throw-away hosts on this computer: `lifecycle` brings them up and down by the drivers `virtual_machines` and `containers`."""
+"""Throw-away hosts on this computer: `lifecycle` brings them up and down, a driver of `drivers` runs them."""

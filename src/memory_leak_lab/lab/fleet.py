@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from memory_leak_lab.lab import containers, hosts, lifecycle
+from memory_leak_lab.lab import hosts, lifecycle
+from memory_leak_lab.lab.drivers import nspawn
 
 PARALLEL_SSH = 10  # more bought nothing on two cores
 UNIT = "memory-leak.service"
@@ -99,14 +100,14 @@ class Fleet:
         return sum(self._runs(self.directory / host.name) for host in self.hosts[:count])
 
     def _runs(self, home: Path) -> bool:
-        groups = (unit for group in containers.cgroups(home) for unit in group.rglob(UNIT))
+        groups = (unit for group in nspawn.cgroups(home) for unit in group.rglob(UNIT))
         return any((group / "cgroup.procs").read_text() for group in groups)
 
     def round_trips(self, count: int) -> list[int]:
         """Return how many commands and file transfers each of the first `count` hosts' sshd has been asked for since boot."""
 
         def asked(home: Path) -> int:
-            pid = containers.main_process(hosts.process(home) or 0)
+            pid = nspawn.Nspawn().main_process(hosts.process(home) or 0)
             enter = ["nsenter", "--target", str(pid), "--mount", "--pid"]
             log = subprocess.run([*enter, "journalctl", "--output=cat", "--unit=ssh"], capture_output=True, check=True)
             return log.stdout.count(b"Starting session: ")

@@ -18,23 +18,21 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from memory_leak_lab.lab import images
-from memory_leak_lab.lab.images import LabError
+from memory_leak_lab.lab.errors import HostHangsError, LabError
 
 # Besides root those that recipe/customize.sh makes: both may become root by sudo, the trainer with a password.
 USERS = ("root", "admin", "trainer")
+LOOPBACK = "127.0.0.1"
 # Below those that Linux gives to outgoing connections, so that none of these takes one before its host listens there.
 PORTS = range(20000, 32768)
 BOOT_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 10
 EXEC_S = 0.05
-
-
-class HostHangsError(LabError):
-    """A host that runs and lets nobody in."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,12 @@ class Host:
     user: str
     memory_mib: int
     image: str
-    port: int
+    address: str = ""  # both are set when its driver has placed it
+    port: int = 0
+
+    def unplaced(self) -> Host:
+        """Return this host without an endpoint: equal to every other one that was made from the same."""
+        return replace(self, address="", port=0)
 
 
 def lab_directory(name: str) -> Path:
@@ -66,7 +69,8 @@ def homes(directory: Path) -> list[Path]:
 def load(home: Path) -> Host:
     """Return the host that a directory belongs to. Raises LabError if a run was killed before it wrote that."""
     try:
-        return Host(**json.loads((home / "host.json").read_text()))
+        older: dict[str, Any] = {"address": LOOPBACK}  # which version 0.1.0's labs did not record
+        return Host(**older | json.loads((home / "host.json").read_text()))
     except (OSError, TypeError, ValueError) as error:
         raise LabError(f"{home} holds no host: {error}") from error
 
@@ -121,7 +125,7 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             break
         with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
+            listener.bind((LOOPBACK, port))
             found.append(port)
     return found
 
@@ -142,7 +146,7 @@ def write(directory: Path, host: Host, sshd_settings: str) -> Path:
     (home / "credentials").write_text("".join(lines))
     (home / "host.json").write_text(json.dumps(asdict(host)))
     with (directory / "known_hosts").open("a") as known_hosts:
-        known_hosts.write(f"[127.0.0.1]:{host.port} {host_key}\n")
+        known_hosts.write(f"[{host.address}]:{host.port} {host_key}\n")
     return home
 
 
@@ -152,7 +156,7 @@ def wait_for_login(directory: Path, host: Host) -> None:
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while time.monotonic() < deadline and process(home):
         # QEMU accepts connections before the guest listens: wait for the server's own greeting.
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", host.port), timeout=1) as connection:
+        with contextlib.suppress(OSError), socket.create_connection((host.address, host.port), timeout=1) as connection:
             if connection.recv(4) == b"SSH-" and _can_log_in(directory, host):
                 return
         time.sleep(0.1)
@@ -171,5 +175,5 @@ def _can_log_in(directory: Path, host: Host) -> bool:
         "-oBatchMode=yes",
         "-oConnectTimeout=10",
     ]
-    command = ["ssh", "-F", "none", *options, f"-p{host.port}", f"{host.user}@127.0.0.1", "true"]
+    command = ["ssh", "-F", "none", *options, f"-p{host.port}", f"{host.user}@{host.address}", "true"]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0

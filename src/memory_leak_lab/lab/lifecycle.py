@@ -1,4 +1,4 @@
-"""A lab of throw-away hosts on this computer: up and down, by one of two drivers."""
+"""Bring a lab of throw-away hosts on this computer up and down, whichever driver runs them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from memory_leak_lab.lab import containers, hosts, images, virtual_machines
+from memory_leak_lab.lab import drivers, hosts, images
+from memory_leak_lab.lab.drivers.base import Driver
+from memory_leak_lab.lab.errors import HostHangsError, LabError
 from memory_leak_lab.lab.hosts import Host
-from memory_leak_lab.lab.images import LabError
+from memory_leak_lab.lab.images import DEFAULT_SOURCE, Source
+from memory_leak_lab.lab.releases import RELEASES
 
-DRIVERS: dict[str, Any] = {"qemu": virtual_machines, "nspawn": containers}
 # The command that each tool is found by, and its package on Debian and Ubuntu.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
@@ -31,67 +31,76 @@ Report = Callable[[str], None]
 
 
 def up(
-    name: str, driver: str, count: int, releases: list[str], users: list[str], memory_mib: int, report: Report
+    name: str,
+    driver_name: str,
+    count: int,
+    releases: list[str],
+    users: list[str],
+    memory_mib: int,
+    report: Report,
+    source: Source = DEFAULT_SOURCE,
 ) -> list[str]:
     """Bring a lab of `count` hosts up and return the names of those that had to be started.
 
     Releases and users are dealt out in turn. A host that runs as asked for is left alone. Raises LabError.
     """
     directory = hosts.lab_directory(name)
-    _check(driver, count, releases, users, memory_mib)
+    driver = drivers.get(driver_name)
+    _check_values(driver, count, releases, users, memory_mib)
+    if source.mirror and not source.mirror.startswith(("http://", "https://")):
+        raise LabError(f"lab_mirror is {source.mirror!r}: it must begin with http:// or https://, or be empty")
+    _check_packages(driver)
+    driver.check(releases)
     with ThreadPoolExecutor() as pool:
-        image_of = dict(zip(releases, pool.map(lambda release: images.ensure(release, report), releases), strict=True))
+        image_of = dict(
+            zip(releases, pool.map(lambda release: images.ensure(release, report, source), releases), strict=True)
+        )
     with _locked(directory):
         hosts.make_key(directory / "key", "memory-leak-lab")
         wanted = list(_wanted(driver, count, releases, users, memory_mib, image_of))
-        kept = [host for host in hosts.running(name) if replace(host, port=0) in wanted]
+        kept = [host for host in hosts.running(name) if host.unplaced() in wanted]
         kept_names = {host.name for host in kept}
         _forget([home for home in hosts.homes(directory) if home.name not in kept_names])
-        missing = [host for host in wanted if host.name not in kept_names]
-        ports = hosts.free_ports(len(missing))
-        started = [replace(host, port=port) for host, port in zip(missing, ports, strict=True)]
+        started = driver.place([host for host in wanted if host.name not in kept_names])
         began = time.monotonic()
         if started:
-            report(f"booting {len(started)} {DRIVERS[driver].DESCRIPTION}: {_first_names(started)}")
-            DRIVERS[driver].start(directory, started)
+            report(f"booting {len(started)} {driver.description}: {_first_names(started)}")
+            driver.start(directory, started)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            list(pool.map(lambda host: _wait_for_login(directory, host, report), [*kept, *started]))
+            list(pool.map(lambda host: _wait_for_login(driver, directory, host, report), [*kept, *started]))
         if started:
-            report(f"all let their users in over ssh after {time.monotonic() - began:.1f} s")
+            report(f"all accept logins over ssh after {time.monotonic() - began:.1f} s")
     return [host.name for host in started]
 
 
-def _wait_for_login(directory: Path, host: Host, report: Report) -> None:
-    """Wait until a host lets its user in. A machine that hangs is reset, once: an emulated one was seen to."""
+def _wait_for_login(driver: Driver, directory: Path, host: Host, report: Report) -> None:
+    """Wait until a host accepts its user's login. One that hangs is reset once, where its driver can do that."""
     try:
         hosts.wait_for_login(directory, host)
-    except hosts.HostHangsError as error:
-        if host.driver != "qemu":
+    except HostHangsError as error:
+        if not driver.recover(directory / host.name):
             raise
-        report(f"resetting a machine that hangs: {error}")
-        virtual_machines.reset(directory / host.name)
+        report(f"reset a host that hung: {error}")
         hosts.wait_for_login(directory, host)
 
 
 def down(name: str) -> list[str]:
-    """Stop the hosts of a lab, forget all about it, and return the names of those that were there."""
+    """Stop the hosts of a lab, remove all that belongs to it, and return the names of the hosts that were there."""
     directory = hosts.lab_directory(name)
     if not directory.is_dir():
         return []
     with _locked(directory):
         homes = hosts.homes(directory)
         _forget(homes)
-        for driver in DRIVERS.values():
+        for driver in drivers.DRIVERS.values():
             driver.tidy(directory)
         shutil.rmtree(directory)
     return [home.name for home in homes]
 
 
-def _check(driver: str, count: int, releases: list[str], users: list[str], memory_mib: int) -> None:
-    if driver not in DRIVERS:
-        raise LabError(f"lab_driver is {driver!r}: it must be {' or '.join(DRIVERS)}")
+def _check_values(driver: Driver, count: int, releases: list[str], users: list[str], memory_mib: int) -> None:
     for variable, values, allowed in (
-        ("lab_releases", releases, tuple(images.RELEASES)),
+        ("lab_releases", releases, tuple(RELEASES)),
         ("lab_users", users, hosts.USERS),
     ):
         if not values or len(set(values)) < len(values) or set(values) - set(allowed):
@@ -99,18 +108,20 @@ def _check(driver: str, count: int, releases: list[str], users: list[str], memor
                 f"{variable} is {values!r}: it must hold each of {', '.join(allowed)} once at most, and one at least"
             )
     for variable, value, low, high in (
-        ("lab_host_count", count, 1, DRIVERS[driver].MOST_HOSTS),
+        ("lab_host_count", count, 1, driver.max_hosts),
         ("lab_memory_mib", memory_mib, 256, 65536),
     ):
         if not low <= value <= high:
-            raise LabError(f"{variable} is {value}: it must be from {low} to {high} for the driver {driver}")
-    tools = TOOLS | DRIVERS[driver].TOOLS
+            raise LabError(f"{variable} is {value}: it must be from {low} to {high} for the driver {driver.name}")
+
+
+def _check_packages(driver: Driver) -> None:
+    tools = {**TOOLS, **driver.tools}
     missing = sorted({package for tool, package in tools.items() if not shutil.which(tool, path=images.tool_path())})
     if not Path(images.KEYRING).exists():
         missing.append("debian-archive-keyring")
     if missing:
         raise LabError(f"the lab needs packages that are not installed: apt-get install {' '.join(missing)}")
-    DRIVERS[driver].check(count)
 
 
 @contextlib.contextmanager
@@ -121,13 +132,13 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _wanted(
-    driver: str, count: int, releases: list[str], users: list[str], memory_mib: int, image_of: dict[str, Path]
+    driver: Driver, count: int, releases: list[str], users: list[str], memory_mib: int, image_of: dict[str, Path]
 ) -> Iterator[Host]:
     for number in range(count):
         release = releases[number % len(releases)]
         round_number = number // len(releases)
-        name = images.RELEASES[release] + (f"-{round_number + 1}" if round_number else "")
-        yield Host(name, driver, release, users[number % len(users)], memory_mib, str(image_of[release]), port=0)
+        name = RELEASES[release].host_name + (f"-{round_number + 1}" if round_number else "")
+        yield Host(name, driver.name, release, users[number % len(users)], memory_mib, str(image_of[release]))
 
 
 def _first_names(started: list[Host]) -> str:
@@ -139,12 +150,17 @@ def _forget(homes: list[Path]) -> None:
     """Stop hosts, wait until they are gone, and remove their directories."""
 
     def forget(home: Path) -> None:
-        pid = hosts.process(home)
-        if pid:
-            hosts.kill(home, DRIVERS[hosts.load(home).driver].main_process(pid))
-        for driver in DRIVERS.values():  # a run that was killed may not have said which
-            driver.clean(home)
+        for driver in _drivers_of(home):
+            driver.down(home)
         shutil.rmtree(home)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         list(pool.map(forget, homes))
+
+
+def _drivers_of(home: Path) -> list[Driver]:
+    """Return the driver of a host; all, where a run was killed before it wrote which: nothing has been started there."""
+    try:
+        return [drivers.get(hosts.load(home).driver)]
+    except LabError:
+        return list(drivers.DRIVERS.values())

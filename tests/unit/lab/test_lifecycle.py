@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
 import socket
 import struct
 import subprocess
 import threading
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import yaml
 
-from memory_leak_lab.lab import containers, hosts, images, lifecycle, virtual_machines
-from memory_leak_lab.lab.images import LabError
+from memory_leak_lab.lab import drivers, hosts, images, lifecycle
+from memory_leak_lab.lab.drivers import nspawn, qemu
+from memory_leak_lab.lab.drivers.base import Driver
+from memory_leak_lab.lab.errors import DriverUnavailableError, HostHangsError, LabError
+from memory_leak_lab.lab.releases import RELEASES
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +72,8 @@ def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPat
 
 def test_containers_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LabError, match="lab_driver is 'nspawn', which needs root"):
-        containers.check(1)
+    with pytest.raises(DriverUnavailableError, match="lab_driver is 'nspawn', which needs root"):
+        nspawn.Nspawn().check(["bookworm"])
 
 
 def test_free_ports_differ_and_are_free() -> None:
@@ -78,8 +87,72 @@ def test_free_ports_differ_and_are_free() -> None:
 def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = images.digest("bookworm")
     assert before != images.digest("trixie")
+    assert before != images.digest("bookworm", images.Source("http://example.org/debian"))
+    assert before == images.digest("bookworm", images.Source(allow_expired=True)), "the image is the same"
     monkeypatch.setattr(images, "PACKAGES", (*images.PACKAGES, "vim"))
     assert images.digest("bookworm") != before
+
+
+def test_the_role_offers_the_drivers_and_releases_that_there_are() -> None:
+    role = Path(__file__).resolve().parents[2] / "roles" / "lab"
+    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["up"]["options"]
+    documented = yaml.safe_load(runpy.run_path(str(role / "library" / "lab.py"))["DOCUMENTATION"])["options"]
+    for name, known in (("driver", drivers.DRIVERS), ("releases", RELEASES)):
+        assert options[f"lab_{name}"]["choices"] == documented[name]["choices"] == list(known)
+    assert set(options["lab_releases"]["default"]) <= set(RELEASES)
+
+
+def test_a_release_whose_systemd_reads_no_credentials_gets_a_service_that_does() -> None:
+    with_service = {release for release in RELEASES if "lab-credentials.service" in "".join(images.recipe(release))}
+    assert with_service == {"bullseye"}
+
+
+@pytest.mark.parametrize("allow_expired", [False, True])
+def test_an_expired_mirror_is_accepted_on_request_alone(
+    allow_expired: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = tmp_path / "called"
+    log = "E: Release file for http://x/InRelease is expired (invalid since 18d)."
+    mmdebstrap = tmp_path / "mmdebstrap"
+    mmdebstrap.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{called}\necho '{log}' >&2\nexit 1\n")
+    mmdebstrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    advice = (
+        r"mmdebstrap could not build the image of forky \(.*; lab_allow_expired_mirror=true accepts it\):\n.*is expired"
+    )
+    with pytest.raises(LabError, match=advice):
+        images.ensure("forky", print, images.Source("http://x", allow_expired))
+    assert called.read_text().endswith("/disk.img\nhttp://x\n")
+    assert ("Check-Valid-Until" in called.read_text()) is allow_expired
+
+
+def test_a_mirror_is_an_address() -> None:
+    with pytest.raises(LabError, match="lab_mirror is 'ftp://x': it must begin with http:// or https://, or be empty"):
+        lifecycle.up("test", "qemu", 1, ["bookworm"], ["root"], 2048, print, images.Source("ftp://x"))
+
+
+@pytest.mark.parametrize(
+    ("releases", "version", "message"),
+    [
+        ("bookworm forky", 252, "lab_releases has forky, whose systemd cannot run in a container here"),
+        ("bookworm", 258, "systemd-nspawn 258 runs no container here"),
+        ("bullseye bookworm trixie", 257, None),
+    ],
+)
+def test_containers_need_a_systemd_that_suits_cgroups_of_version_1(
+    releases: str, version: int, message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(nspawn, "CGROUP_V2_ONLY", tmp_path / "cgroup.controllers")
+    monkeypatch.setattr(nspawn, "_version", lambda: version)
+    driver = nspawn.Nspawn()
+    if message is None:
+        driver.check(releases.split())
+    else:
+        with pytest.raises(DriverUnavailableError, match=message):
+            driver.check(releases.split())
+    (tmp_path / "cgroup.controllers").touch()
+    driver.check(releases.split())
 
 
 def packed_kernel(path: Path, content: bytes) -> Path:
@@ -125,20 +198,117 @@ def test_down_of_nothing_is_nothing() -> None:
     assert lifecycle.down("test") == []
 
 
-@pytest.mark.parametrize(("driver", "resets"), [("qemu", ["debian12"]), ("nspawn", [])])
-def test_what_hangs_is_reset_once_if_it_can_be_and_then_an_error(
-    driver: str, resets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Simulated(Driver):
+    """A driver whose hosts never run, and which says what it was asked for."""
+
+    name = "simulated"
+    description = "pretences"
+    max_hosts = 3
+    tools: ClassVar = {}
+
+    def __init__(self, recovers: bool = True) -> None:
+        self.recovers = recovers
+        self.asked: list[str] = []
+
+    def check(self, releases: Sequence[str]) -> None:
+        raise DriverUnavailableError(f"no {' '.join(releases)} here")
+
+    def start(self, directory: Path, started: Sequence[hosts.Host]) -> None:
+        raise AssertionError(f"check refused {started} in {directory}")
+
+    def recover(self, home: Path) -> bool:
+        self.asked.append(f"recover {home.name}")
+        return self.recovers
+
+    def clean(self, home: Path) -> None:
+        self.asked.append(f"clean {home.name}")
+
+    def tidy(self, directory: Path) -> None:
+        self.asked.append(f"tidy {directory.name}")
+
+
+def host_of(driver: str, **values: Any) -> hosts.Host:
+    return hosts.Host("debian12", driver, "bookworm", "root", 2048, "image", **values)
+
+
+@pytest.mark.parametrize("driver", drivers.DRIVERS.values(), ids=drivers.DRIVERS)
+def test_each_driver_places_hosts_at_endpoints_of_their_own(driver: Driver) -> None:
+    hosts_to_place = [host_of(driver.name), host_of(driver.name)]
+    placed = driver.place(hosts_to_place)
+    assert len({(host.address, host.port) for host in placed}) == 2
+    assert all(host.address and host.port in hosts.PORTS for host in placed)
+    assert [host.unplaced() for host in placed] == hosts_to_place
+
+
+def test_a_registered_driver_can_be_chosen_and_says_why_it_will_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Simulated()
+    monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
+    monkeypatch.setattr(lifecycle, "TOOLS", {})
+    with pytest.raises(LabError, match="lab_host_count is 4: it must be from 1 to 3 for the driver simulated"):
+        up(driver="simulated", count=4)
+    with pytest.raises(DriverUnavailableError, match="no bookworm trixie here"):
+        up(driver="simulated", releases="bookworm trixie")
+    assert not hosts.lab_directory("test").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [json.dumps(asdict(host_of("simulated"))), "{}", '{"driver": "qemu"'],
+    ids=["its own", "unknown", "broken"],
+)
+def test_down_asks_the_hosts_driver_and_all_where_it_is_unknown(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Simulated()
+    monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
+    home = hosts.lab_directory("test") / "debian12"
+    home.mkdir(parents=True)
+    (home / "host.json").write_text(content)
+    lifecycle.down("test")
+    assert driver.asked == ["clean debian12", "tidy test"]
+
+
+def test_down_leaves_a_host_to_its_own_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Simulated()
+    monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
+    home = hosts.lab_directory("test") / "debian12"
+    home.mkdir(parents=True)
+    (home / "host.json").write_text(json.dumps(asdict(host_of("qemu"))))
+    lifecycle.down("test")
+    assert driver.asked == ["tidy test"]
+
+
+def test_a_host_of_an_older_lab_is_reached_by_loopback(tmp_path: Path) -> None:
+    values = asdict(host_of("qemu", port=20000))
+    del values["address"]
+    (tmp_path / "host.json").write_text(json.dumps(values))
+    assert hosts.load(tmp_path).address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("recovers", "attempts"), [(True, 2), (False, 1)])
+def test_a_host_that_hangs_is_recovered_once_if_it_can_be_and_then_an_error(
+    recovers: bool, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = hosts.Host("debian12", driver, "bookworm", "root", 2048, "image", hosts.free_ports(1)[0])
     (tmp_path / "debian12").mkdir()
     (tmp_path / "debian12" / "console.log").write_text("the last words\n")
-    done: list[str] = []
     monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", 0.2)
     monkeypatch.setattr(hosts, "process", lambda _home: 1)
-    monkeypatch.setattr(virtual_machines, "reset", lambda home: done.append(home.name))
-    with pytest.raises(LabError, match=r"did not answer ssh within 0.2 s. Its console ends:\nthe last words"):
-        lifecycle._wait_for_login(tmp_path, host, print)
-    assert done == resets
+    driver = Simulated(recovers)
+    [host] = driver.place([host_of("simulated")])
+    said: list[str] = []
+    with pytest.raises(HostHangsError, match=r"did not answer ssh within 0.2 s. Its console ends:\nthe last words"):
+        lifecycle._wait_for_login(driver, tmp_path, host, said.append)
+    assert driver.asked == ["recover debian12"]
+    assert len(said) == attempts - 1
+    assert all(message.startswith("reset a host that hung: debian12 did not answer") for message in said)
+
+
+@pytest.mark.parametrize(("driver", "resets"), [(qemu.Qemu(), True), (nspawn.Nspawn(), False)])
+def test_machines_can_be_reset_and_containers_cannot(
+    driver: Driver, resets: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Path] = []
+    monkeypatch.setattr(qemu, "reset", done.append)
+    assert driver.recover(tmp_path) is resets
+    assert done == ([tmp_path] if resets else [])
 
 
 def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> None:
@@ -157,11 +327,11 @@ def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> No
         listener.listen()
         thread = threading.Thread(target=monitor, args=(listener,))
         thread.start()
-        virtual_machines.reset(tmp_path)
+        qemu.reset(tmp_path)
         thread.join()
     assert heard == ['{"execute": "qmp_capabilities"}\n', '{"execute": "system_reset"}\n', ""]
 
 
 def test_a_machine_whose_monitor_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="could not reset the machine in "):
-        virtual_machines.reset(tmp_path)
+        qemu.reset(tmp_path)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from memory_leak_lab.lab import hosts, virtual_machines
+from memory_leak_lab.lab import hosts
+from memory_leak_lab.lab.drivers import qemu
 
 
 def test_a_machine_that_lets_nobody_in_is_reset_and_keeps_its_disk(
@@ -16,15 +17,15 @@ def test_a_machine_that_lets_nobody_in_is_reset_and_keeps_its_disk(
 ) -> None:
     before = host.check_output("cat /proc/sys/kernel/random/boot_id; date > /home/admin/kept; sync")
     host.run("systemctl stop ssh")
-    patience, press_button = hosts.BOOT_TIMEOUT_S, virtual_machines.reset
+    patience, press_button = hosts.BOOT_TIMEOUT_S, qemu.reset
 
     def reset(home: Path) -> None:  # patience is short before it, and as ever after it
         monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", patience)
         press_button(home)
 
     monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", 5)
-    monkeypatch.setattr(virtual_machines, "reset", reset)
-    with pytest.warns(UserWarning, match="resetting a machine that hangs: debian12 did not answer ssh within 5 s"):
+    monkeypatch.setattr(qemu, "reset", reset)
+    with pytest.warns(UserWarning, match="reset a host that hung: debian12 did not answer ssh within 5 s"):
         lab_up()
     after = host.check_output("cat /proc/sys/kernel/random/boot_id")
     assert after != before

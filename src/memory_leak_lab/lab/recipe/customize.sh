@@ -46,14 +46,14 @@ END
 chroot "$1" systemctl --quiet enable lab-network.service ssh.service
 
 # What a guest of minutes can do without; emulated, each unit and generator costs time at boot, and so does unpacking
-# kernel modules.
+# kernel modules. (/lib, since Debian 11 made by mmdebstrap has it apart from /usr/lib.)
 chroot "$1" systemctl --quiet mask @MASKED_UNITS@
 mkdir -p "$1/etc/systemd/system-generators"
-for generator in "$1"/usr/lib/systemd/system-generators/*; do
+for generator in "$1"/lib/systemd/system-generators/*; do
   ln -s /dev/null "$1/etc/systemd/system-generators/${generator##*/}"
 done
-find "$1"/usr/lib/modules/ -name '*.ko.xz' -exec xz --decompress {} +
-for version in "$1"/usr/lib/modules/*; do
+find "$1"/lib/modules/ -name '*.ko.xz' -exec xz --decompress {} +
+for version in "$1"/lib/modules/*; do
   chroot "$1" depmod "${version##*/}"
 done
 

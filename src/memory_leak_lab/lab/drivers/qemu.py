@@ -5,35 +5,46 @@ from __future__ import annotations
 import base64
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from memory_leak_lab.lab import acceleration, hosts, images
+from memory_leak_lab.lab.drivers.base import Driver
+from memory_leak_lab.lab.errors import LabError
 from memory_leak_lab.lab.hosts import Host
-from memory_leak_lab.lab.images import LabError
 
-# The command that each tool is found by, and its package on Debian and Ubuntu.
-TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
-MOST_HOSTS = 20
 # The post-quantum key exchange, sshd's default, costs an emulated machine a second.
 SSHD_SETTINGS = "KexAlgorithms curve25519-sha256\n"
-DESCRIPTION = "virtual machines"
 MONITOR_TIMEOUT_S = 10
 
 
-def check(_count: int) -> None:
-    """Raise LabError where this driver can't work: there is no such place if its tools are installed."""
+class Qemu(Driver):
+    """Virtual machines. They have a kernel and memory of their own, and need no root."""
 
+    name = "qemu"
+    description = "virtual machines"
+    max_hosts = 20
+    tools: ClassVar = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
 
-def start(directory: Path, machines: list[Host]) -> None:
-    """Start machines; they boot on their own. Raises LabError."""
-    for machine in machines:
-        home = hosts.write(directory, machine, SSHD_SETTINGS)
-        backing = ("-F", "raw", "-b", f"{machine.image}/disk.img")
-        images.run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(home / "disk.qcow2"))
-        # QEMU takes the credential as a string of the virtual firmware's.
-        content = base64.b64encode((home / "credentials").read_bytes()).decode()
-        (home / "credentials").write_text(f"io.systemd.credential.binary:tmpfiles.extra={content}")
-        images.run(*_qemu(home, machine))
+    def check(self, releases: Sequence[str]) -> None:
+        """Accept every computer that has the tools."""
+
+    def start(self, directory: Path, started: Sequence[Host]) -> None:
+        """Start machines; they boot on their own."""
+        for machine in started:
+            home = hosts.write(directory, machine, SSHD_SETTINGS)
+            backing = ("-F", "raw", "-b", f"{machine.image}/disk.img")
+            images.run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(home / "disk.qcow2"))
+            # QEMU takes the credential as a string of the virtual firmware's.
+            content = base64.b64encode((home / "credentials").read_bytes()).decode()
+            (home / "credentials").write_text(f"io.systemd.credential.binary:tmpfiles.extra={content}")
+            images.run(*_qemu(home, machine))
+
+    def recover(self, home: Path) -> bool:
+        """Press the machine's reset button: it boots again, from the disk as it is."""
+        reset(home)
+        return True
 
 
 def _qemu(home: Path, machine: Host) -> list[str]:
@@ -42,7 +53,7 @@ def _qemu(home: Path, machine: Host) -> list[str]:
         # Self-tests, hardening and messages below warnings only cost an emulated guest time.
         "loglevel=5 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm= module_blacklist=autofs4"
     )
-    network = f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"
+    network = f"user,id=net,hostfwd=tcp:{machine.address}:{machine.port}-:22"
     return [
         *("qemu-system-x86_64", *acceleration.options(Path(machine.image) / "kernel"), "-m", str(machine.memory_mib)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
@@ -70,16 +81,3 @@ def reset(home: Path) -> None:
                 monitor.readline()
     except OSError as error:
         raise LabError(f"could not reset the machine in {home}: {error}") from error
-
-
-def main_process(pid: int) -> int:
-    """Return the PID of the process whose end is the machine's end, given that of QEMU: QEMU itself."""
-    return pid
-
-
-def clean(_home: Path) -> None:
-    """Remove what a machine that is gone left outside its directory: nothing."""
-
-
-def tidy(_directory: Path) -> None:
-    """Remove what the machines of a lab shared: nothing."""

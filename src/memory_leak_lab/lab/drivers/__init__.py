@@ -1,0 +1,18 @@
+"""The drivers of the lab by name. `base.Driver` says what a driver is."""
+
+from __future__ import annotations
+
+from memory_leak_lab.lab.drivers.base import Driver
+from memory_leak_lab.lab.drivers.nspawn import Nspawn
+from memory_leak_lab.lab.drivers.qemu import Qemu
+from memory_leak_lab.lab.errors import LabError
+
+DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (Qemu(), Nspawn())}
+
+
+def get(name: str) -> Driver:
+    """Return the driver of that name. Raises LabError if there is none."""
+    try:
+        return DRIVERS[name]
+    except KeyError:
+        raise LabError(f"lab_driver is {name!r}: it must be {' or '.join(DRIVERS)}") from None
