@@ -70,12 +70,14 @@ def create(path: str, content: bytes = b"", mode: int = 0o644) -> None:
 
 def create_directories(directory: str, mode: int = 0o755) -> None:
     """Create a directory and those above it that are missing, searchable by all (or of another mode) whatever the umask is."""
-    for path in reversed(parents(directory)):
-        if not os.path.isdir(path):
-            with trust.Directory(os.path.dirname(path)) as parent:
-                name = os.path.basename(path)
-                os.mkdir(name, 0o700, dir_fd=parent)
-                os.chmod(name, mode if path == directory else 0o755, dir_fd=parent, follow_symlinks=True)
+    mask = os.umask(0)  # so that each has its mode from the start, should this run be killed
+    try:
+        for path in reversed(parents(directory)):
+            if not os.path.isdir(path):
+                with trust.Directory(os.path.dirname(path)) as parent:
+                    os.mkdir(os.path.basename(path), mode if path == directory else 0o755, dir_fd=parent)
+    finally:
+        os.umask(mask)
 
 
 def remove(path: str) -> None:

@@ -59,7 +59,7 @@ def _script_of(pid: int) -> tuple[str, str] | None:
 def runs_script(pid: int, script: str, known: bytes) -> bool:
     """Tell whether a process is a Python of the system's in our PID namespace that runs the script at this path.
 
-    The file decides, not its name. Where the script is gone from its path, a file that begins with `known` is taken for it.
+    The file decides, not its name: the one at the path, or one of root's that begins with `known`, under whatever name.
     """
     found = _script_of(pid)
     if found is None:
@@ -72,9 +72,11 @@ def runs_script(pid: int, script: str, known: bytes) -> bool:
     except OSError:
         return os.path.normpath(os.path.join(working_directory, argument)) == script
     try:
-        return os.path.samestat(status, os.stat(script))
-    except OSError:
-        return bool(known) and paths.content(os.path.realpath(seen), len(known), from_end=False) == known
+        if os.path.samestat(status, os.stat(script)):
+            return True
+    except OSError:  # it is gone from its path
+        pass
+    return bool(known) and status.st_uid == 0 and paths.content(seen, len(known), from_end=False) == known
 
 
 def find(script: str, known: bytes) -> list[int]:

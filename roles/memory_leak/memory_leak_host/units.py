@@ -120,7 +120,13 @@ def start(definition: Definition, source: bytes) -> None:
         timeout_s=service.START_TIMEOUT_S + 10,
     )
     if status:
-        raise RuntimeError(f"systemd did not start {definition['unit']}: {too_old_systemd() or said.strip()}")
+        # With --quiet a start job that fails says nothing: the unit's result has to.
+        why = (
+            too_old_systemd()
+            or said.strip()
+            or f"its result is {show([definition['unit']])[definition['unit']]['Result']}"
+        )
+        raise RuntimeError(f"systemd did not start {definition['unit']}: {why}")
     wait_for_first_line(definition)
 
 

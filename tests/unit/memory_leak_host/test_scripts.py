@@ -50,9 +50,23 @@ def test_find_spares_what_only_mentions_the_script(launch: Launch, script: Path,
     other = tmp_path / "other" / "workload.py"
     other.parent.mkdir()
     shutil.copy(script, other)
+    shutil.chown(other, 1)
     launch(PYTHON, str(other))
     launch(PYTHON, "workload.py", cwd=other.parent)
-    assert scripts.find(str(script), b"") == []
+    assert scripts.find(str(script), KNOWN) == []
+
+
+def test_a_copy_of_roots_counts_whether_the_script_is_there_or_not(
+    launch: Launch, script: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "renamed" / "service.py"
+    copy.parent.mkdir()
+    shutil.copy(script, copy)
+    process = launch(PYTHON, "service.py", cwd=copy.parent)
+    assert scripts.find(str(script), KNOWN) == [process.pid]
+    script.unlink()
+    assert scripts.find(str(script), KNOWN) == [process.pid]
+    assert scripts.find(str(script), b"another") == []
 
 
 def test_cpython_reads_the_options_in_the_same_way(tmp_path: Path) -> None:
