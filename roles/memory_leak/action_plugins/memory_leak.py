@@ -14,12 +14,13 @@ from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 ROLE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller  # noqa: E402
-from memory_leak_controller import assignment, contract, measurement, schema, transport, validation, variables  # noqa: E402
+from memory_leak_controller import assignment, contract, measurement, report, schema, transport, validation, variables  # noqa: E402
 from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request  # noqa: E402
 
 sys.path.remove(str(ROLE))
@@ -43,6 +44,8 @@ class ActionModule(ActionBase):
         """Return a contract.ActionResult, `failed` with a message where the operation did not succeed."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
+        if not report.is_enabled:
+            Display().warning(report.NOT_ENABLED)  # which the controller shows once
         operation = self._task.args.get("operation")
         if operation not in OPERATIONS or len(self._task.args) > 1:
             return _failure(

@@ -19,7 +19,7 @@ ROLE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller
-from memory_leak_controller import contract, validation
+from memory_leak_controller import contract, report, validation
 from memory_leak_controller.contract import Record
 from memory_leak_controller.report import page, progress, records, table
 
@@ -71,6 +71,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        report.is_enabled = True
         self._records: dict[str, Record] = {}
         self._raw: dict[str, dict[str, Any]] = {}
         self._times: dict[str, datetime] = {}

@@ -1,4 +1,4 @@
-"""Grade a directory of diagnoses: `python -m memory_leak_lab.grading --help`; playbooks/grade.yml calls it.
+"""Grade a directory of diagnoses: `memory-leak-grade --help`; playbooks/grade.yml calls it.
 
 Writes grades.json and grades.html and shows a table. Ends with status 1 if a file could not be graded or a judge failed; the
 others are graded all the same.
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memory_leak_controller import variables
+from memory_leak_lab import version
 from memory_leak_lab.grading import fleet, grade, ground_truth, page, rubric
 
 SUFFIXES = (".md", ".txt")
@@ -72,7 +73,7 @@ def table(records: list[dict[str, Any]]) -> Table:
 
 def main() -> int:
     """Run from the command line and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m memory_leak_lab.grading", description=__doc__)
+    parser = argparse.ArgumentParser(prog="memory-leak-grade", description=__doc__)
     parser.add_argument("--diagnoses", type=Path, required=True, help="directory of HOST.md, HOST.NAME.md, fleet.md")
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
     parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json and grades.html go")
@@ -80,7 +81,11 @@ def main() -> int:
     parser.add_argument(
         "--variables", default="", help="names of the variables that a playbook was given, to be checked"
     )
+    version.add_option(parser)
     chosen = parser.parse_args()
+    wrong_version = version.mismatch(chosen.for_version)
+    if wrong_version:
+        return _complain(wrong_version)
     unknown = variables.unknown(filter(None, chosen.variables.split(",")))
     if unknown:
         return _complain("; ".join(unknown))

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from memory_leak_lab import version
 from memory_leak_lab.investigation import render
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding
 
@@ -44,9 +45,14 @@ def row(finding: Finding) -> tuple[str, ...]:
 
 def main() -> int:
     """Run from the command line and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m memory_leak_lab.investigation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="memory-leak-investigate", description=__doc__)
     parser.add_argument("--report-dir", type=Path, required=True, help="where investigation/ and diagnoses/ go")
+    version.add_option(parser)
     chosen = parser.parse_args()
+    wrong_version = version.mismatch(chosen.for_version)
+    if wrong_version:
+        print(wrong_version, file=sys.stderr)
+        return 1
     view = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("host", "finding", "PID", "process", "RSS", "rate", "note"):
         view.add_column(heading, justify="right" if heading in ("PID", "RSS", "rate") else "left")

@@ -1,0 +1,1 @@
+../../roles/investigation/action_plugins/investigation_snapshot.py

@@ -1,0 +1,1 @@
+../../roles/lab/action_plugins/lab.py

@@ -1,0 +1,1 @@
+../../roles/memory_leak/action_plugins/memory_leak.py

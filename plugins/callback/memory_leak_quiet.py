@@ -1,0 +1,1 @@
+../../roles/memory_leak/callback_plugins/memory_leak_quiet.py

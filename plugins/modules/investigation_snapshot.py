@@ -1,0 +1,1 @@
+../../roles/investigation/library/investigation_snapshot.py

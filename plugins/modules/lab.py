@@ -1,0 +1,1 @@
+../../roles/lab/library/lab.py

@@ -1,0 +1,1 @@
+../../roles/memory_leak/library/memory_leak.py
