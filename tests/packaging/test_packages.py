@@ -34,13 +34,13 @@ pipelining = true
 """
 
 
-def run(*command: str | Path, cwd: Path, fails: bool = False, **environment: str) -> str:
+def run(*command: object, cwd: Path, fails: bool = False, environment: dict[str, str] | None = None) -> str:
     """Run a command in a directory, with nothing of the checkout in its environment, and return what it printed."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON", "MEMORY_LEAK"))
     }
     done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False
+        list(map(str, command)), cwd=cwd, env=kept | (environment or {}), capture_output=True, text=True, check=False
     )
     assert bool(done.returncode) is fails, f"{command} exited {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
@@ -120,7 +120,7 @@ def test_the_collection_has_no_development_in_it(collections: Path) -> None:
 def test_ansible_doc_shows_the_plugins_and_the_role(collections: Path, tmp_path: Path) -> None:
     path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
     for kind, name in (("module", "memory_leak"), ("callback", "memory_leak_report"), ("role", "memory_leak")):
-        said = run(BIN / "ansible-doc", "-t", kind, f"sre_incidents.memory_leak.{name}", cwd=tmp_path, **path)
+        said = run(BIN / "ansible-doc", "-t", kind, f"sre_incidents.memory_leak.{name}", cwd=tmp_path, environment=path)
         assert "memory_leak" in said and "Traceback" not in said
 
 
@@ -168,8 +168,7 @@ def test_an_installed_package_of_another_version_does_not_shadow_the_role(tmp_pa
         ),
         cwd=tmp_path,
         fails=True,
-        PYTHONPATH=str(tmp_path / "site"),
-        ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"),
+        environment={"PYTHONPATH": str(tmp_path / "site"), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
     )
     assert "1 host: 1 unreachable" in said
 
@@ -192,7 +191,7 @@ def test_the_collection_runs_from_an_empty_directory(
 
     def play(name: str, *arguments: str, fails: bool = False) -> str:
         command = [environment / "ansible-playbook", f"sre_incidents.memory_leak.{name}", "-i", inventory, *arguments]
-        return run(*command, cwd=tmp_path, fails=fails, ANSIBLE_COLLECTIONS_PATH=str(collections))
+        return run(*command, cwd=tmp_path, fails=fails, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections)})
 
     assert "2 hosts: 2 running" in play("setup")
     assert "2 hosts: 2 running" in play("status")
@@ -225,11 +224,11 @@ def test_a_users_own_play_takes_the_role_and_is_told_of_the_report(
     (tmp_path / "play.yml").write_text(USERS_PLAY.format(role="sre_incidents.memory_leak.memory_leak"))
     command = [BIN / "ansible-playbook", "play.yml", "-i", fleet.inventory(2)]
     path = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_PIPELINING": "true"}
-    said = " ".join(run(*command, cwd=tmp_path, **path).split())
+    said = " ".join(run(*command, cwd=tmp_path, environment=path).split())
     assert len(re.findall(r"memory_leak makes no report: its callback is not enabled", said)) == 1
     assert said.count("failed=0") == 2
     (tmp_path / "ansible.cfg").write_text(CONFIGURATION)
-    said = run(*command, cwd=tmp_path, **path)
+    said = run(*command, cwd=tmp_path, environment=path)
     assert "makes no report" not in said
     assert "2 hosts: 2 running" in said
     assert (tmp_path / "reports" / "status.json").exists()
@@ -239,7 +238,7 @@ def test_the_plain_role_works(fleet: Fleet, tmp_path: Path) -> None:
     shutil.copytree(ROLE, tmp_path / "roles" / "memory_leak")
     (tmp_path / "play.yml").write_text(USERS_PLAY.format(role="memory_leak"))
     command = [BIN / "ansible-playbook", "play.yml", "-i", fleet.inventory(2)]
-    said = run(*command, cwd=tmp_path, ANSIBLE_PIPELINING="true")
+    said = run(*command, cwd=tmp_path, environment={"ANSIBLE_PIPELINING": "true"})
     assert "2 hosts: 2 running" in said
     assert (tmp_path / "reports" / "status.json").exists()
 
@@ -257,5 +256,7 @@ def test_without_the_package_a_playbook_says_what_to_install(collections: Path, 
         cwd=tmp_path,
     )
     path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    said = run(programs / "ansible-playbook", "sre_incidents.memory_leak.grade", cwd=tmp_path, fails=True, **path)
+    said = run(
+        programs / "ansible-playbook", "sre_incidents.memory_leak.grade", cwd=tmp_path, fails=True, environment=path
+    )
     assert "pip install 'memory-leak-lab[reports]'" in " ".join(said.split())
