@@ -26,9 +26,11 @@ COUNT = 6 if MINUTES else 3
 WALKS_BY_DEFAULT = 2  # on each host
 STEPS = (5, 10)
 SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
+# Some scripts write the workload's file where nothing of the role's is, as anybody might.
+FOREIGN = f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
 IN_THE_WAY = (
     f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
-    f"|| grep -q {WORKLOAD} /proc/self/mountinfo"
+    f"|| grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
 DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
 
@@ -53,6 +55,7 @@ class Walk:
             self.covered.update((name, operation) for name in names)
         for initial_state in self.lived:
             self.fleet.run(self.number, initial_state.undo)
+        self.fleet.run(self.number, f"{FOREIGN} && rm {WORKLOAD}")
         self.operate("cleanup")
         return self.covered
 
