@@ -13,7 +13,7 @@ ROLE = PROJECT / "roles" / "memory_leak"
 
 WORKLOAD = ROLE / "files" / "workload.py"
 _definition, _settings, _errors = validation.validate(validation.DEFAULTS)
-DEFINITION, _variant = assignment.apply(_definition, _settings, "host", ["host"])
+DEFINITION = assignment.apply(_definition, _settings, "host", "leaker")
 UNIT = DEFINITION["unit"]
 
 

@@ -12,7 +12,7 @@ def default(**changes: Any) -> Definition:
     """Return the definition of a host with the default variables, with some of its fields changed."""
     definition, settings, errors = validation.validate(validation.DEFAULTS)
     assert errors == []
-    assigned = assignment.apply(definition, settings, "host", ["host"])[0]
+    assigned = assignment.apply(definition, settings, "host", "leaker")
     return cast(Definition, {**assigned, **changes})
 
 

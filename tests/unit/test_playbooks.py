@@ -74,3 +74,42 @@ def test_the_report_is_shown_for_hosts_that_do_not_answer(tmp_path: Path) -> Non
     assert status != 0
     assert [record["host"] for record in records] == ["host9", "host10"]
     assert re.findall(r"^(host\d+) +unreachable", output, re.MULTILINE) == ["host9", "host10"]
+
+
+def test_a_slice_without_hosts_may_be_skipped(tmp_path: Path) -> None:
+    for playbook in (*PLAYBOOKS, "playbooks/investigate.yml"):
+        status, output, _records = run(tmp_path, playbook, f"[other]\na {DEAF}\n", "-e", "memory_leak_empty_group=skip")
+        assert status == 0, output
+
+
+LOCAL = "ansible_connection=local ansible_python_interpreter=/bin/false"
+
+
+def test_a_report_that_can_not_be_written_fails_the_run_and_costs_the_other_files_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, no directory")
+    arguments = ["-e", f"memory_leak_report_dir={tmp_path}/taken"]
+    status, output, records = run(tmp_path, "status.yml", f"[memory_leak]\na {LOCAL}\n", *arguments)
+    assert status != 0
+    assert "could not write the report" in output
+    assert [record["host"] for record in records] == ["a"]
+
+
+SEVERAL = """
+- hosts: memory_leak
+  gather_facts: false
+  ignore_errors: true
+  tasks:
+    - ansible.builtin.import_role: {{name: memory_leak, tasks_from: {first}, rolespec_validate: false}}
+    - ansible.builtin.import_role: {{name: memory_leak, tasks_from: {second}, rolespec_validate: false}}
+"""
+
+
+def test_each_operation_of_a_playbook_has_its_own_table(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(SEVERAL.format(first="status", second="cleanup"))
+    reports = ["-e", f"memory_leak_report_dir={tmp_path}/r"]
+    _status, output, records = run(
+        tmp_path, str(tmp_path / "play.yml"), f"[memory_leak]\na {LOCAL}\nb {LOCAL}\n", *reports
+    )
+    assert output.count("2 hosts: 2 failed") == 2, output
+    assert len(records) == 2
+    assert json.loads((tmp_path / "r" / "status.json").read_text())["operation"] == "cleanup"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from ansible.plugins.action import ActionBase
@@ -21,11 +21,16 @@ sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller  # noqa: E402
 from memory_leak_controller import assignment, contract, measurement, report, schema, transport, validation, variables  # noqa: E402
-from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request  # noqa: E402
+from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request, Variant  # noqa: E402
+from memory_leak_controller.escaping import LONGEST_MESSAGE, printable  # noqa: E402
+from memory_leak_controller.report import records  # noqa: E402
 
 sys.path.remove(str(ROLE))
 memory_leak_controller.require_own_copy(ROLE)
 
+UNKNOWN_VARIANT = (
+    "this controller has no record of the host's setup: set memory_leak_variant, or the setup's shares and its seed"
+)
 # Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
 LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
@@ -57,7 +62,8 @@ class ActionModule(ActionBase):
         if errors or bad_values:
             return _failure("refused", "; ".join([*errors, *bad_values]))
         host = str(task_vars["inventory_hostname"])
-        assigned, variant = assignment.apply(definition, settings, host, task_vars["groups"].get("memory_leak", [host]))
+        variant = _variant(operation, settings, host)
+        assigned = assignment.apply(definition, settings, host, variant or "leaker")
         may_measure = operation != "cleanup" and not self._task.check_mode
         request: Request = {
             "operation": operation,
@@ -69,9 +75,12 @@ class ActionModule(ActionBase):
         }
         found = self._ask_host(request, task_vars)
         found["variant"] = variant
-        found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant] if request["observe_s"] else None
+        found["as_expected"] = None
+        if request["observe_s"] and variant:
+            found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant]
         if may_measure and settings["verify"] and not found["as_expected"]:
             found["failed"] = True
+            found["msg"] = "; ".join(filter(None, [found["msg"], None if variant else UNKNOWN_VARIANT]))
         return found
 
     def _ask_host(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +92,7 @@ class ActionModule(ActionBase):
         except ValueError as error:
             return _failure("failed", str(error))
         if result is None:
-            said = (answer["stderr"] or answer["stdout"]).strip()
+            said = printable((answer["stderr"] or answer["stdout"]).strip(), LONGEST_MESSAGE)
             python = transport.interpreter(self, task_vars)
             return _failure("failed", f"{python} gave no result on this host (status {answer['rc']}): {said}")
         found: dict[str, Any] = {**schema.empty(contract.Measurement), **result, **result["workload"]}
@@ -104,6 +113,16 @@ class ActionModule(ActionBase):
             found.update(measured)
         found["msg"] = "; ".join(filter(None, messages))
         return found
+
+
+def _variant(operation: str, settings: dict[str, Any], host: str) -> Variant | None:
+    """Return the variant of a host: what a setup decides, or what was decided at the setup; None where nothing says."""
+    directory = records.base_directory(ROLE) / Path(settings["ground_truth_dir"]).expanduser()
+    recorded = records.recorded_variant(directory, host)
+    if operation in ("setup", "reset"):
+        decided = settings["variant"] or assignment.dealt(settings, host) or recorded or "leaker"
+        return cast(Variant, decided)
+    return assignment.variant(settings, host, recorded)
 
 
 def _as_text(definition: dict[str, Any] | None) -> str:

@@ -5,11 +5,15 @@ It works with ansible-core alone. With rich it has colours and a progress bar on
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
@@ -20,7 +24,8 @@ sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller
 from memory_leak_controller import contract, report, validation
-from memory_leak_controller.contract import Record
+from memory_leak_controller.contract import Record, StatusReport
+from memory_leak_controller.escaping import LONGEST_MESSAGE, printable
 from memory_leak_controller.report import page, progress, records, table
 
 sys.path.remove(str(ROLE))
@@ -32,7 +37,9 @@ type: aggregate
 short_description: Report each host's outcome of the memory_leak role
 description:
   - At the end of a run of the role C(memory_leak), shows one line per host, with its outcome, worst first, and the counts.
-    Of a large fleet it lists only the hosts that are not as they should be.
+    Of a large fleet it lists only the hosts that are not as they should be. Where a playbook runs several operations there is a
+    table of each, and the files are about the last.
+  - A report that can't be written is an error, and the run exits 1.
   - Hosts that could not be reached are reported as C(unreachable).
   - Writes C(status.json), C(status.csv) and C(report.html) to C(memory_leak_report_dir), and appends to the ground truth in
     C(memory_leak_ground_truth_dir).
@@ -61,6 +68,23 @@ options:
 EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "observation"}
 
 
+@dataclass
+class Run:
+    """One operation of a playbook run on its hosts: what each answered, and when."""
+
+    operation: str
+    check_mode: bool
+    settings: dict[str, Any]
+    records: dict[str, Record] = field(default_factory=dict)
+    raw: dict[str, dict[str, Any]] = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)  # the hosts that were asked: nothing is known of the others
+
+    def hosts(self) -> list[Record]:
+        """Return the records by host name."""
+        return [self.records[name] for name in sorted(self.records, key=table.natural)]
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Collects the results of the role's action and reports them when the run ends."""
 
@@ -72,13 +96,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         report.is_enabled = True
-        self._records: dict[str, Record] = {}
-        self._raw: dict[str, dict[str, Any]] = {}
-        self._times: dict[str, datetime] = {}
-        self._operation = ""
-        self._check_mode = False
+        self._runs: list[Run] = []
         self._play: Any = None
-        self._settings: dict[str, Any] = {}
+        self._settings: dict[str, dict[str, Any]] = {}  # by task
         self._progress: Any = None
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -87,15 +107,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Read the settings when the role's action begins, and show how far the observation is."""
-        if not contract.is_own_action(task) or self._settings:
+        if not contract.is_own_action(task) or task._uuid in self._settings:
             return
-        self._operation = task.args.get("operation", "")
-        self._check_mode = task.check_mode
-        self._settings = self._read_settings(host, task)
-        observe_s = self._settings["observe_s"]
-        if observe_s and self._operation != "cleanup" and not self._check_mode:
+        self._settings[task._uuid] = settings = self._read_settings(host, task)
+        observes = settings["observe_s"] and task.args.get("operation") != "cleanup" and not task.check_mode
+        if observes and not self._progress:
             hosts = len(self._play.get_variable_manager()._inventory.get_hosts(self._play.hosts))
-            self._progress = progress.start(hosts, observe_s, context.CLIARGS.get("forks") or 1)
+            self._progress = progress.start(hosts, settings["observe_s"], context.CLIARGS.get("forks") or 1)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Collect the record of a host where the operation succeeded."""
@@ -110,39 +128,52 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._collect(result, "unreachable")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Show the report, and write it where the settings say."""
+        """Show the report of each operation, and write it where the settings say. Exits 1 if it could not be written."""
         if self._progress:
             self._progress.stop()
-        if not self._records:
-            return
-        hosts = [self._records[name] for name in sorted(self._records, key=table.natural)]
-        exceptions = {host["host"] for host in hosts if not contract.is_success(host, self._operation)}
-        listed, summary = table.rows(hosts, exceptions, self.get_option("all_hosts"))
-        self._display.display("\n" + table.render(listed, summary))
-        try:
-            self._write(hosts)
-        except OSError as error:
-            self._display.error(f"could not write the report: {error}")
+        problems: list[str] = []
+        for run in self._runs:
+            self._show(run)
+            problems += _attempt([functools.partial(_append_ground_truth, run, host) for host in run.hosts()])
+        if self._runs:
+            problems += self._write(self._runs[-1])
+        for problem in dict.fromkeys(problems):
+            self._display.error(f"could not write the report: {problem}")
+        if problems:
+            # An exception would be swallowed, and success reported.
+            raise SystemExit(1)
 
-    def _write(self, hosts: list[Record]) -> None:
-        base = records.base_directory(ROLE)
-        directory = base / self._settings["report_dir"]
-        status = records.write(directory, self._operation, hosts, records.now())
-        for host in hosts:
-            # Of a host that was not asked nothing is known, and what check mode predicts has not happened.
-            if host["variant"] and not self._check_mode:
-                # What a host said holds for when it said so: others may have taken longer.
-                records.append_ground_truth(
-                    base / self._settings["ground_truth_dir"],
-                    EVENTS[self._operation],
-                    host,
-                    self._times[host["host"]],
+    def _show(self, run: Run) -> None:
+        exceptions = {host["host"] for host in run.hosts() if not contract.is_success(host, run.operation)}
+        listed, summary = table.rows(run.hosts(), exceptions, self.get_option("all_hosts"))
+        self._display.display("\n" + table.render(listed, summary))
+        shares = {name: run.settings[f"{name}_percent"] for name in ("control", "decoy")}
+        if run.operation in ("setup", "reset") and any(shares.values()):
+            counts = Counter(host["variant"] for host in run.hosts())
+            dealt = ", ".join(f"{counts[variant]} {variant}" for variant in contract.VARIANTS)
+            self._display.display(f"variants: {dealt} (shares are chances for each host)")
+            for name in (name for name, percent in shares.items() if percent and not counts[name]):
+                self._display.warning(
+                    f"no {name} was dealt: give memory_leak_{name}_percent a higher share or take another seed"
                 )
-        page.write(status, directory / "report.html")
+
+    def _write(self, run: Run) -> list[str]:
+        """Write the files about an operation, and return what went wrong."""
+        directory = records.base_directory(ROLE) / Path(run.settings["report_dir"]).expanduser()
+        status: dict[str, Any] = {}
         records_file = self.get_option("records_file")
-        if records_file:
-            raw = [{**self._raw[host["host"]], **host} for host in hosts]
-            Path(records_file).write_text(json.dumps(raw, indent=2) + "\n")
+
+        def write_status() -> None:
+            status.update(records.write(directory, run.operation, run.hosts(), records.now()))
+
+        def write_page() -> None:
+            page.write(cast(StatusReport, status), directory / "report.html")
+
+        def write_records() -> None:
+            raw = [{**run.raw[host["host"]], **host} for host in run.hosts()]
+            records.replace(Path(records_file).absolute(), json.dumps(raw, indent=2, allow_nan=False) + "\n")
+
+        return _attempt([write_status, write_page, *([write_records] if records_file else [])])
 
     def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
         """Return the settings that stay on the controller, as they are for a host; the defaults where they are not valid."""
@@ -163,15 +194,50 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._progress.advance()
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"
-        message = "; ".join([*filter(None, [str(fields.get("msg") or "").strip()]), *fields.get("warnings", [])])
-        self._times[host.name] = records.now()
-        self._raw[host.name] = {
-            "changed": bool(fields.get("changed")),
-            "changes": fields.get("changes", []),
-        }
-        self._records[host.name] = contract.record(
+        messages = [str(fields.get("msg") or "").strip(), *fields.get("warnings", [])]
+        message = printable("; ".join(filter(None, messages)), LONGEST_MESSAGE)
+        run = self._run_of(task, host.name)
+        run.times[host.name] = records.now()
+        run.raw[host.name] = {"changed": bool(fields.get("changed")), "changes": fields.get("changes", [])}
+        if "variant" in fields:
+            run.asked.add(host.name)
+        run.records[host.name] = contract.record(
             host.name, outcome or fields.get("outcome") or "failed", {**fields, "message": message}
         )
+
+    def _run_of(self, task: Any, host: str) -> Run:
+        """Return the run that a result belongs to. Batches of hosts (`serial`), and hosts that go ahead (`free`), share it."""
+        operation = task.args.get("operation", "")
+        for run in reversed(self._runs):
+            if host in run.records:
+                break
+            if run.operation == operation:
+                return run
+        settings = self._settings.get(task._uuid) or next(iter(self._settings.values()), None)
+        if settings is None:
+            _definition, settings, _errors = validation.validate(validation.DEFAULTS)
+        self._runs.append(Run(operation, task.check_mode, settings))
+        return self._runs[-1]
+
+
+def _append_ground_truth(run: Run, host: Record) -> None:
+    """Append what a host answered to its ground truth. Of a host that was not asked nothing is known."""
+    # What check mode predicts has not happened.
+    if host["host"] in run.asked and not run.check_mode:
+        directory = records.base_directory(ROLE) / Path(run.settings["ground_truth_dir"]).expanduser()
+        # What a host said holds for when it said so: others may have taken longer.
+        records.append_ground_truth(directory, EVENTS[run.operation], host, run.times[host["host"]])
+
+
+def _attempt(steps: list[Callable[[], None]]) -> list[str]:
+    """Take all steps, whatever becomes of the others, and return what went wrong."""
+    problems = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {error}")
+    return problems
 
 
 def _parts(result: Any) -> tuple[Any, Any, dict[str, Any]]:

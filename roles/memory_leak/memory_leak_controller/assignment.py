@@ -6,7 +6,6 @@ All of it follows from the seed and the host's name in the inventory, so that th
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from typing import Any, cast
 
 from .contract import Definition, InstallLocation, Variant
@@ -44,25 +43,27 @@ def _chance(seed: str, purpose: str, host: str) -> random.Random:
     return random.Random(f"{seed}\n{purpose}\n{host}")  # noqa: S311 # to be repeated, not to be secret
 
 
-def variant(settings: dict[str, Any], host: str, hosts: Sequence[str]) -> Variant:
-    """Return the variant of a host: the one set for it, or else by the percentages over all hosts."""
-    if settings["variant"]:
-        return cast(Variant, settings["variant"])
-    if not settings["control_percent"] and not settings["decoy_percent"]:
-        return "leaker"
-    ranked = sorted(hosts, key=lambda name: _chance(settings["seed"], "variant", name).random())
-    controls = round(len(ranked) * settings["control_percent"] / 100)
-    decoys = round(len(ranked) * settings["decoy_percent"] / 100)
-    if host in ranked[:controls]:
-        return "control"
-    return "decoy" if host in ranked[controls : controls + decoys] else "leaker"
+def variant(settings: dict[str, Any], host: str, recorded: Variant | None) -> Variant | None:
+    """Return the variant of a host, or None where nothing says.
+
+    An explicit variable counts, else what the controller recorded at the setup, else the shares. These are dealt by seed and
+    host name alone: other hosts never matter, so that a slice of an inventory gets the same variants as the whole.
+    """
+    return cast(Variant | None, settings["variant"] or None) or recorded or dealt(settings, host)
 
 
-def apply(
-    definition: dict[str, Any], settings: dict[str, Any], host: str, hosts: Sequence[str]
-) -> tuple[Definition, Variant]:
-    """Return the definition as it is for one host of a fleet, and the host's variant."""
-    seed, assigned = settings["seed"], variant(settings, host, hosts)
+def dealt(settings: dict[str, Any], host: str) -> Variant | None:
+    """Return the variant that the shares give a host, or None where there are no shares."""
+    controls, decoys = settings["control_percent"], settings["decoy_percent"]
+    if not controls and not decoys:
+        return None
+    percent = _chance(settings["seed"], "variant", host).random() * 100
+    return "control" if percent < controls else "decoy" if percent < controls + decoys else "leaker"
+
+
+def apply(definition: dict[str, Any], settings: dict[str, Any], host: str, assigned: Variant) -> Definition:
+    """Return the definition as it is for one host of a fleet, with its variant."""
+    seed = settings["seed"]
     low, high = RATE_RANGE_MIB_PER_MIN
     variation = settings["rate_variation_percent"] / 100
     rate = definition["target_rate_mib_per_min"] * (1 + _chance(seed, "rate", host).uniform(-variation, variation))
@@ -81,4 +82,4 @@ def apply(
         changed["buffer_mib"] = round(most_mib * _chance(seed, "buffer", host).uniform(*DECOY_SHARE))
     if settings["blind"]:
         changed |= install_location(_chance(seed, "name", host).choice(NAMES))
-    return cast(Definition, definition | changed), assigned
+    return cast(Definition, definition | changed)

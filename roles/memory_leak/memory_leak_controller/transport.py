@@ -24,6 +24,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from . import schema
 from .contract import Request, Result, WorkloadState
+from .escaping import printable, printable_values
 
 MODULES = (
     "commands",
@@ -169,5 +170,5 @@ def result(output: str) -> Result | None:
             found["workload"] = schema.empty(WorkloadState) | found["workload"]
     misfit = schema.misfit(found, Result)
     if misfit:
-        raise ValueError(f"the host's answer does not fit the contract: {misfit}")
-    return cast(Result, found)
+        raise ValueError(f"the host's answer does not fit the contract: {printable(misfit)}")
+    return cast(Result, printable_values(found))

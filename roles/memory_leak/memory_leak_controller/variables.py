@@ -131,18 +131,22 @@ TABLE = (
         "variant",
         "str",
         "",
-        "What the host runs: `leaker`, `control` (same service, bounded cache) or `decoy` (much memory, but flat). Empty: "
-        "chosen by the percentages below, leaker without them.",
+        "What the host runs: `leaker`, `control` (same service, bounded cache) or `decoy` (much memory, but flat). Empty: by "
+        "the shares below. Without shares setup and reset keep the recorded variant, or take leaker.",
         choices=("", *VARIANTS),
     ),
     Variable(
-        "control_percent", "float", 0, "Percentage of hosts that are controls, 0 to 100.", parsing.percentage(100)
+        "control_percent",
+        "float",
+        0,
+        "Share of controls, 0 to 100 percent: a chance for each host.",
+        parsing.percentage(100),
     ),
     Variable(
         "decoy_percent",
         "float",
         0,
-        "Percentage of hosts that are decoys, 0 to 100; with the controls 100 at most.",
+        "Share of decoys, 0 to 100 percent; with the controls 100 at most.",
         parsing.percentage(100),
     ),
     Variable(
@@ -166,6 +170,13 @@ TABLE = (
         "bool",
         False,
         "True: unit, directory, log and PID file of each host get neutral names, chosen by the seed.",
+    ),
+    Variable(
+        "empty_group",
+        "str",
+        "error",
+        "What a playbook does where the group `memory_leak` has no hosts: `error`, or `skip` (for job slices).",
+        choices=("error", "skip"),
     ),
     Variable(
         "report_dir",

@@ -14,12 +14,12 @@ DEFAULTS = validation.DEFAULTS
 HOSTS = [f"host{number}" for number in range(50)]
 
 
-def fleet(**changes: Any) -> list[tuple[Definition, Variant]]:
-    """Return the definitions and variants of all hosts."""
-    values = DEFAULTS | {f"memory_leak_{name}": value for name, value in changes.items()}
-    definition, settings, errors = validation.validate(values)
+def fleet(hosts: Any = HOSTS, **changes: Any) -> list[tuple[Definition, Variant]]:
+    """Return the definitions and variants of hosts at their setup."""
+    definition, settings, errors = validation.validate(DEFAULTS | {f"memory_leak_{k}": v for k, v in changes.items()})
     assert errors == []
-    return [assignment.apply(definition, settings, host, HOSTS) for host in HOSTS]
+    variants = [assignment.variant(settings, host, None) or "leaker" for host in hosts]
+    return [(assignment.apply(definition, settings, host, v), v) for host, v in zip(hosts, variants, strict=True)]
 
 
 def test_by_default_all_hosts_are_equal_leakers() -> None:
@@ -46,13 +46,31 @@ def test_the_same_seed_gives_the_same_fleet_and_another_another() -> None:
     assert fleet(seed="a", **everything) != fleet(seed="b", **everything)
 
 
-def test_shares_are_exact_and_a_variant_that_is_set_counts() -> None:
-    assert Counter(variant for _definition, variant in fleet(control_percent=20, decoy_percent=10)) == {
-        "leaker": 35,
-        "control": 10,
-        "decoy": 5,
-    }
+def test_shares_are_chances_and_a_variant_that_is_set_counts() -> None:
+    many = [f"host{number}" for number in range(4000)]
+    counts = Counter(variant for _definition, variant in fleet(many, control_percent=20, decoy_percent=10))
+    assert 700 < counts["control"] < 900
+    assert 330 < counts["decoy"] < 470
     assert {variant for _definition, variant in fleet(variant="decoy", control_percent=50)} == {"decoy"}
+
+
+@pytest.mark.parametrize("slices", [1, 4, 10, 20])
+def test_a_slice_of_the_fleet_has_the_same_variants(slices: int) -> None:
+    shares = {"control_percent": 25, "decoy_percent": 10, "seed": "a"}
+    whole = {host: variant for host, (_, variant) in zip(HOSTS, fleet(**shares), strict=True)}
+    assert set(whole.values()) == {"leaker", "control", "decoy"}
+    for number in range(slices):
+        hosts = HOSTS[number::slices]
+        assert [variant for _definition, variant in fleet(hosts, **shares)] == [whole[host] for host in hosts]
+
+
+def test_what_was_recorded_counts_before_the_shares_and_nothing_is_null() -> None:
+    _definition, settings, _errors = validation.validate(DEFAULTS | {"memory_leak_control_percent": 100})
+    assert assignment.variant(settings, "host1", "decoy") == "decoy"
+    assert assignment.variant(settings, "host1", None) == "control"
+    _definition, settings, _errors = validation.validate(DEFAULTS)
+    assert assignment.variant(settings, "host1", None) is None
+    assert assignment.variant(settings, "host1", "control") == "control"
 
 
 def test_rates_and_delays_stay_within_their_bounds() -> None:

@@ -76,6 +76,13 @@ def test_an_answer_that_breaks_the_contract_is_an_error(answer: str) -> None:
         transport.result(f"{transport.RESULT_MARK}{answer}\n")
 
 
+def test_the_texts_of_an_answer_arrive_printable() -> None:
+    fields = {"outcome": "absent", "failed": False, "changed": False, "changes": ["remove \x1b[2J"], "warnings": []}
+    result = transport.result(transport.RESULT_MARK + ascii({**fields, "message": "caf\udce9\n"}))
+    assert result
+    assert (result["message"], result["changes"]) == (r"caf\udce9\n", [r"remove \x1b[2J"])
+
+
 class Action:
     """Stands for an action whose host answers late. Like a connection with retries it swallows what it takes for failures."""
 

@@ -101,7 +101,7 @@ def test_a_value_is_refused_by_name_or_taken_literally(name: str, value: Any) ->
         assert repr(value) in " ".join(errors) or str(value) in " ".join(errors)
         assert re.search(r"must be|allowed|unable to convert|cannot be converted|is not|are", errors[0])
         return
-    check_definition(assignment.apply(definition, found, "host", ["host"])[0])
+    check_definition(assignment.apply(definition, found, "host", "leaker"))
 
 
 def check_definition(definition: Definition) -> None:
@@ -125,7 +125,7 @@ def check_definition(definition: Definition) -> None:
             or not path.startswith(("/etc/", "/proc/", "/sys/", "/dev/", "/boot/"))
             or key == "workload_python"
         )
-    assert service.parse(definition["unit"], unit_file(definition)) == {**definition, "build": "0"}
+    assert service.parse(definition["unit"], unit_file(definition)) == {**definition, "build": "0123abcd"}
     request: Request = {
         "operation": "setup",
         "check": False,
@@ -158,8 +158,9 @@ def unit_file(definition: Definition) -> str:
     user = definition["user"]
     lines = [
         f"ExecStart={words}",
-        *(f"{line}" for line in service.properties(definition)),
-        f"Environment={service.MARKER}=0",
+        *(line for line in service.properties(definition) if not line.startswith("ExecStopPost")),
+        f'ExecStopPostEx=+"/bin/rm" "-f" "{definition["pid_file"]}"',
+        f'Environment="{service.MARKER}=0123abcd"',
     ]
     seconds = definition["runtime_max_s"]
     return "\n".join([*lines, f"RuntimeMaxSec={seconds}s", *([f"User={user}"] if user else [])])

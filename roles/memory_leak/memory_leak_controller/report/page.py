@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from ..contract import OUTCOMES, Record, StatusReport, colour
 from ..schema import fields
+from .records import replace
 
 MIB = 1024**2
 FEW = 12  # hosts up to which each has a colour and a name in the legend
@@ -76,7 +77,7 @@ def write(status: StatusReport, path: Path) -> None:
             ceiling=_as_script(ceiling_traces(measured)),
         )
     )
-    path.write_text(page)
+    replace(path, page)
 
 
 def _plotly() -> str | None:
@@ -89,7 +90,7 @@ def _plotly() -> str | None:
 
 def _as_script(value: Any) -> str:
     """Return JSON that may stand in a script element: a host's name can't end it."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 def rss_traces(hosts: list[Record]) -> list[Trace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from typing import Any
@@ -48,8 +49,13 @@ class Bar:
 
 
 def start(hosts: int, observe_s: float, forks: int) -> Any:
-    """Show a bar and return it, or None where there is no terminal or no rich."""
+    """Show a bar and return it, or None where there is no terminal or no rich.
+
+    None under ansible-runner too (AWX): its display plugin talks through stdout, of which a bar would take hold.
+    """
+    if "AWX_ISOLATED_DATA_DIR" in os.environ or not sys.stdout.isatty():
+        return None
     try:
-        return Bar(hosts, observe_s, forks) if sys.stdout.isatty() else None
+        return Bar(hosts, observe_s, forks)
     except ImportError:
         return None

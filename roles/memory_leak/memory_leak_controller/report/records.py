@@ -6,19 +6,52 @@ status.json is a contract.StatusReport, which docs/status.schema.json describes.
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
+import stat
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
-from ..contract import GroundTruthLine, Record, StatusReport
+from ..contract import VARIANTS, GroundTruthLine, Record, StatusReport, Variant
+from ..escaping import cell
 from ..schema import fields
 
+MOST_RECORD_BYTES = 1 << 18  # of the end of a host's file: some sixty lines with samples
 INTERVAL = "rate_ci95_mib_per_min"
+
+
+class NotPrivateError(OSError):
+    """A directory for the answer key that others may read."""
+
+
+def recorded_variant(directory: Path, host: str) -> Variant | None:
+    """Return the variant that the last setup or reset of a host recorded, or None where none did since the last cleanup."""
+    try:
+        with (directory / file_name(host)).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - MOST_RECORD_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    for text in reversed(lines):
+        try:
+            line = json.loads(text)
+            event, variant = line["event"], line["variant"]
+        except (ValueError, TypeError, KeyError):  # cut short by the seek, or torn
+            continue
+        if event in ("setup", "reset", "cleanup"):
+            return cast(Variant, variant) if event != "cleanup" and variant in VARIANTS else None
+    return None
+
+
+def file_name(host: str) -> str:
+    """Return the name of a host's file of ground truth: no name of a host is a path."""
+    return f"{quote(host, safe='')}.jsonl"
 
 
 def base_directory(role: Path) -> Path:
@@ -29,9 +62,9 @@ def base_directory(role: Path) -> Path:
 
 def write(directory: Path, operation: str, hosts: list[Record], now: datetime) -> StatusReport:
     """Write status.json and status.csv, and return the contents of the first."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     status = {"generated_at": now.isoformat(timespec="seconds"), "operation": operation, "hosts": hosts}
-    replace(directory / "status.json", json.dumps(status, indent=1) + "\n")
+    replace(directory / "status.json", json.dumps(status, indent=1, allow_nan=False) + "\n")
     replace(directory / "status.csv", _csv(hosts))
     return cast(StatusReport, status)
 
@@ -46,13 +79,15 @@ def _csv(hosts: list[Record]) -> str:
     writer.writeheader()
     for host in hosts:
         low, high = host["rate_ci95_mib_per_min"] or (None, None)
-        writer.writerow({**host, "rate_ci95_low_mib_per_min": low, "rate_ci95_high_mib_per_min": high})
+        row = {**host, "rate_ci95_low_mib_per_min": low, "rate_ci95_high_mib_per_min": high}
+        writer.writerow({name: cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
 def replace(path: Path, text: str) -> None:
     """Write a file whole or not at all, so that a reader beside us never sees half of it."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    options = {"dir": path.parent, "prefix": f".{path.name}.", "delete": False, "encoding": "utf-8"}
+    with tempfile.NamedTemporaryFile("w", **options) as file:  # type: ignore[call-overload]
         file.write(text)
     mask = os.umask(0)
     os.umask(mask)
@@ -60,13 +95,28 @@ def replace(path: Path, text: str) -> None:
     Path(file.name).replace(path)
 
 
+def make_directory(directory: Path) -> None:
+    """Make a directory. Raises OSError, also where it is a link of somebody else's, as there may be in a shared directory."""
+    if directory.is_symlink() and directory.lstat().st_uid not in (0, os.geteuid()):
+        raise PermissionError(f"{directory} is a link of user {directory.lstat().st_uid}: choose another directory")
+    directory.mkdir(parents=True, exist_ok=True)
+
+
 def append_ground_truth(directory: Path, event: str, record: Record, arrived: datetime) -> None:
     """Append what is known of a host after an event to HOST.jsonl, in a directory that only its owner reads.
 
     `arrived`: when the host's answer arrived, which is when its last sample was taken.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.chmod(0o700)
+    if not directory.exists():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+    make_directory(directory)
+    if directory.stat().st_mode & 0o077:
+        mode = stat.S_IMODE(directory.stat().st_mode)
+        raise NotPrivateError(
+            f"memory_leak_ground_truth_dir {directory} has mode {mode:04o}: it holds the answer key, so nobody else may enter "
+            f"it. chmod 0700 {directory}, or choose another directory"
+        )
     arrived_s = arrived.timestamp()
     taken = record["samples"]
     samples = [[round(arrived_s - taken[-1][0] + seconds, 3), rss] for seconds, rss, _available in taken]
@@ -74,10 +124,12 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
         samples = [[round(arrived_s, 3), record["rss_bytes"]]]
     known = {name: record.get(name) for name in fields(GroundTruthLine)}
     line = known | {"time": arrived.isoformat(timespec="milliseconds"), "event": event, "samples": samples}
-    name = f"{quote(record['host'], safe='')}.jsonl"
-    descriptor = os.open(directory / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a") as file:
-        file.write(json.dumps(line) + "\n")
+    path = directory / file_name(record["host"])
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        # Whole lines only, whoever else appends to it.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
 
 def now() -> datetime:

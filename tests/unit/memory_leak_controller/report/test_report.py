@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,63 @@ def test_ground_truth_is_private_and_grows_by_a_line_per_event(tmp_path: Path) -
     assert lines[1]["samples"][-1] == [NOW.timestamp(), 115 * MIB]
     assert lines[1]["samples"][0] == [NOW.timestamp() - 30, 100 * MIB]
     assert lines[2]["samples"] == []
+
+
+def test_a_directory_that_others_may_enter_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(records.NotPrivateError, match=r"memory_leak_ground_truth_dir .* has mode 0755"):
+        records.append_ground_truth(tmp_path, "setup", contract.record("web1", "running", result()), NOW)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "reports"
+    link.symlink_to(tmp_path)
+    records.make_directory(link)
+    if os.geteuid() == 0:
+        os.chown(link, 1, -1, follow_symlinks=False)
+        with pytest.raises(PermissionError, match="is a link of user 1"):
+            records.make_directory(link)
+
+
+@pytest.mark.parametrize("host", ["../../x", "web/1", "..", "²", "a b", "x\u202e"])
+def test_no_name_of_a_host_is_a_path(tmp_path: Path, host: str) -> None:
+    directory = tmp_path / "inner" / "ground_truth"
+    records.append_ground_truth(directory, "setup", contract.record(host, "running", result()), NOW)
+    [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert file.parent == directory
+    assert records.recorded_variant(directory, host) == "leaker"
+    records.write(tmp_path / "r", "status", [contract.record(host, "running", result())], NOW)
+    assert table.rows([contract.record(host, "running", {})], set())[0][0]["host"] == host
+
+
+def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path: Path) -> None:
+    directory = tmp_path / "ground_truth"
+    assert records.recorded_variant(directory, "web1") is None
+
+    def append(event: str, variant: str | None) -> None:
+        record = contract.record("web1", "running", result(variant=variant))
+        records.append_ground_truth(directory, event, record, NOW)
+
+    append("setup", "decoy")
+    append("observation", "leaker")
+    assert records.recorded_variant(directory, "web1") == "decoy"
+    with (directory / "web1.jsonl").open("a") as file:
+        file.write('{"event": "setup", "varia')  # torn
+    assert records.recorded_variant(directory, "web1") == "decoy"
+    (directory / "web1.jsonl").write_text((directory / "web1.jsonl").read_text() + "\n")
+    append("cleanup", "decoy")
+    assert records.recorded_variant(directory, "web1") is None
+    append("reset", "control")
+    assert records.recorded_variant(directory, "web1") == "control"
+
+
+def test_a_text_of_a_host_is_no_formula_in_the_csv(tmp_path: Path) -> None:
+    found = result(message="=HYPERLINK(1)", rate_mib_per_min=-3.0)
+    records.write(tmp_path, "status", [contract.record("web1", "off_rate", found)], NOW)
+    [line] = csv.DictReader((tmp_path / "status.csv").open())
+    assert (line["message"], line["rate_mib_per_min"]) == ("'=HYPERLINK(1)", "-3.0")
 
 
 def test_table_lists_the_worst_first_and_counts() -> None:

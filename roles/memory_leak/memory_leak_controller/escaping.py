@@ -1,0 +1,39 @@
+"""Texts of hosts, made safe to show: a host may say anything, also what a terminal, a page or a spreadsheet would obey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST_MESSAGE = 1000
+LONGEST_TEXT = 65536
+FORMULA = ("=", "+", "-", "@")
+
+
+def printable(text: str, longest: int = LONGEST_TEXT, keep: str = "") -> str:
+    r"""Return a text with each character that is not printable as an escape (\x1b, \udce9, \n), cut where it is too long.
+
+    `keep` are characters that stay as they are, such as the newlines of a text of several lines.
+    """
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest} characters more)"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", errors="surrogatepass").decode("ascii")
+
+
+def printable_values(value: Any, keep: str = "") -> Any:
+    """Return a value with all texts in it printable, those in lists and dictionaries too."""
+    if isinstance(value, str):
+        return printable(value, keep=keep)
+    if isinstance(value, list):
+        return [printable_values(each, keep) for each in value]
+    if isinstance(value, dict):
+        return {printable_values(key, keep): printable_values(each, keep) for key, each in value.items()}
+    return value
+
+
+def cell(value: Any) -> Any:
+    """Return a value for a CSV file: a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
