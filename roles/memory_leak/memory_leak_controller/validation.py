@@ -49,7 +49,7 @@ def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], li
 
 def _with_value(message: str, values: dict[str, Any]) -> str:
     """Add the value to a message of the argument spec validator, which names the variable alone."""
-    named = next((name for name in values if f"'{name}'" in message), None)
+    named = next((name for name in sorted(values, key=len, reverse=True) if name in message), None)
     return f"{message} (it is {values[named]!r})" if named else message
 
 
