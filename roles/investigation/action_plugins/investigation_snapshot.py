@@ -19,7 +19,7 @@ from memory_leak_controller import transport, variables  # noqa: E402
 sys.path.remove(str(MEMORY_LEAK))
 memory_leak_controller.require_own_copy(MEMORY_LEAK)
 
-PROGRAM = transport.library(MEMORY_LEAK, ("proc",)) + (ROLE / "files" / "host_snapshot.py").read_text()
+PROGRAM = transport.library(MEMORY_LEAK, ("proc", "owner_access")) + (ROLE / "files" / "host_snapshot.py").read_text()
 
 
 class ActionModule(ActionBase):

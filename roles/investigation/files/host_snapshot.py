@@ -11,7 +11,7 @@ import stat
 import subprocess
 import time
 
-from memory_leak_host import proc
+from memory_leak_host import owner_access, proc
 
 WATCH_S = 10
 WATCH_INTERVAL_S = 1
@@ -21,7 +21,7 @@ MOST_SOURCE_BYTES = 100_000
 LAST_LOG_BYTES = 3000
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 UNIT_PROPERTIES = (
-    "Id,ActiveState,SubState,Result,ExecMainPID,ExecMainStartTimestamp,ExecMainExitTimestamp,ExecMainCode,"
+    "User,DynamicUser,Id,ActiveState,SubState,Result,ExecMainPID,ExecMainStartTimestamp,ExecMainExitTimestamp,ExecMainCode,"
     "ExecMainStatus,MemoryMax,MemoryCurrent,ExecStart"
 )
 KILLED = re.compile(r"Killed process (\d+) \(([^)]*)\).*?anon-rss:(\d+)kB, file-rss:(\d+)kB")
@@ -39,16 +39,19 @@ def output(*command):
     return (done.stdout or done.stderr).decode(errors="replace").rstrip()
 
 
-def text_of(path, most_bytes, from_end=False):
-    """Return the beginning or the end of a regular file, or None. Not blocking: it may be a pipe."""
+def text_as(owner, path, most_bytes, from_end=False):
+    """Return the beginning or the end of a regular file as far as its owner, or a process's, can read it; else None."""
+    if not owner or not path:
+        return None
+    found = owner_access.read(path, most_bytes, owner, -most_bytes if from_end else 0)
+    return None if found is None else found.decode(errors="replace")
+
+
+def text_of(path):
+    """Return what a file of /proc holds, or None if its process has ended."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            information = os.fstat(file.fileno())
-            if not stat.S_ISREG(information.st_mode):
-                return None
-            file.seek(max(0, information.st_size - most_bytes) if from_end else 0)
-            return file.read(most_bytes).decode(errors="replace")
-    except OSError:  # not there, or of a process that ends while it is read
+        return printable(proc.text(path))
+    except OSError:
         return None
 
 
@@ -131,23 +134,27 @@ def unit_now(unit, pid):
     found = re.search(r"argv\[\]=([^;]*?) ;", shown)
     command = found[1].split() if found else []
     log = re.search(r"^StandardOutput=(?:append|file|truncate):(.+)$", output("systemctl", "cat", unit), re.M)
+    properties = dict(line.partition("=")[::2] for line in shown.splitlines())
+    # After its end the unit's account, which may be gone, has no rights to borrow: those of nobody do for what all may read.
+    is_roots = not properties.get("User") and properties.get("DynamicUser") != "yes"
+    owner = (owner_access.owner(pid) if pid else None) or (owner_access.ROOT if is_roots else owner_access.NOBODY)
     return {
         "unit": unit,
-        "properties": dict(line.partition("=")[::2] for line in shown.splitlines()),
+        "properties": properties,
         "status": output("systemctl", "status", unit, "--no-pager", "--lines=0") if pid else "",
         "journal": output("journalctl", "-u", unit, "-n", "10", "-o", "short-iso", "--no-pager"),
-        "log": text_of(log[1], LAST_LOG_BYTES, from_end=True) if log else None,
-        **program(command, ""),
+        "log": text_as(owner, log[1], LAST_LOG_BYTES, from_end=True) if log else None,
+        **program(command, "", owner),
     }
 
 
-def program(command, directory):
-    """Return the script that a Python command runs, with its text; a relative path starts at the directory."""
+def program(command, directory, owner):
+    """Return the script that a Python command runs, with its text as far as the owner can read it."""
     if command and "python" in os.path.basename(command[0]):
         for argument in command[1:]:
             if not argument.startswith("-"):
                 path = os.path.join(directory, argument)
-                return {"script": path, "source": text_of(path, MOST_SOURCE_BYTES)}
+                return {"script": path, "source": text_as(owner, path, MOST_SOURCE_BYTES)}
     return {"script": None, "source": None}
 
 
@@ -158,18 +165,19 @@ def described(pid):
         directory = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         command, directory = [], ""
-    status = text_of(f"/proc/{pid}/status", 65536) or ""
+    status = text_of(f"/proc/{pid}/status") or ""
+    owner = owner_access.owner(int(pid))
     unit = unit_in((proc.cgroups(pid) or [""])[-1])
-    log = text_of(f"/proc/{pid}/fd/1", LAST_LOG_BYTES, from_end=True)
+    log = text_as(owner, owner_access.stdout(int(pid)), LAST_LOG_BYTES, from_end=True)
     return {
         "pid": int(pid),
         "command": command,
         "unit": unit,
         "status": "\n".join(line for line in status.splitlines() if line.startswith(("Name", "State", "Vm", "Rss"))),
-        "maps": text_of(f"/proc/{pid}/smaps_rollup", 4096),
-        "service": unit_now(unit, pid),
+        "maps": text_of(f"/proc/{pid}/smaps_rollup"),
+        "service": unit_now(unit, int(pid)),
         "log": log,
-        **program(command, directory),
+        **program(command, directory, owner),
     }
 
 

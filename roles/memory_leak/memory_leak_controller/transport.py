@@ -32,6 +32,7 @@ MODULES = (
     "trust",
     "paths",
     "proc",
+    "owner_access",
     "workload_interface",
     "records",
     "scripts",

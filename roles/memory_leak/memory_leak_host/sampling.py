@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from memory_leak_host import proc, processes
+from memory_leak_host import owner_access, proc, processes
 from memory_leak_host.workload_interface import (
     MAX_SESSIONS_OPTION,
     REQUEST_RATE_IN_LOG,
@@ -71,31 +71,25 @@ def _sample(pid: int) -> tuple[int, int, int, float] | None:
 
 
 def _log_size(pid: int) -> int:
-    """Return how much a process has logged so far, 0 if its stdout is no file."""
+    """Return how much a process has logged so far, 0 if its stdout is no regular file."""
     try:
-        return os.stat(f"/proc/{pid}/fd/1").st_size
+        status = os.stat(f"/proc/{pid}/fd/1")
     except OSError:
         return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def _request_rates(pid: int, offset: int) -> list[float]:
     """Return the request rates that a process logged after this offset of its stdout, wherever that file is now."""
-    try:
-        # Not blocking: should it be a pipe, opening it must not hold us up.
-        descriptor = os.open(f"/proc/{pid}/fd/1", os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return []
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return []
-        words = os.pread(descriptor, MOST_LOG_BYTES, offset).decode(errors="replace").split()
-    finally:
-        os.close(descriptor)
+    owner = owner_access.owner(pid)
+    logged = owner_access.read(owner_access.stdout(pid), MOST_LOG_BYTES, owner, offset) if owner else None
     rates = []
-    for word in words:
+    for word in (logged or b"").decode(errors="replace").split():
         if word.startswith(REQUEST_RATE_IN_LOG):
             try:
-                rates.append(float(word[len(REQUEST_RATE_IN_LOG) :]))
+                rate = float(word[len(REQUEST_RATE_IN_LOG) :])
             except ValueError:
                 continue
+            if 0 <= rate < processes.LARGEST_OPTION:  # neither infinite nor NaN
+                rates.append(rate)
     return rates

@@ -28,7 +28,7 @@ def retaining_containers(source: str) -> list[RetainingContainer]:
     """
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     lasting = {_name(target) for node in tree.body for target in _targets(node)}
     reader = _Reader()

@@ -177,7 +177,7 @@ def test_a_process_that_ends_while_it_is_looked_at_does_no_harm() -> None:
 
 
 def run_snapshot(call: str, python: str = sys.executable) -> str:
-    text = f"{transport.library(ROLE, ('proc',))}{SNAPSHOT_PROGRAM.read_text()}\n{call}\n"
+    text = f"{transport.library(ROLE, ('proc', 'owner_access'))}{SNAPSHOT_PROGRAM.read_text()}\n{call}\n"
     done = subprocess.run([python, "-I", "-S", "-"], input=text, capture_output=True, text=True, check=True)
     return done.stdout
 

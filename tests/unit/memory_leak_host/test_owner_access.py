@@ -1,0 +1,90 @@
+"""Files read with the rights of a process's owner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memory_leak_host import owner_access
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes on the rights of others")
+OWN = (os.geteuid(), os.getegid(), [os.getegid()])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file that everyone may find and read."""
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.is_relative_to("/tmp/pytest-of-root") and directory != Path("/tmp"):
+            directory.chmod(0o755)
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    path.chmod(0o644)
+    return path
+
+
+def test_a_part_is_read_from_either_end(file: Path) -> None:
+    for of in (OWN, owner_access.NOBODY):
+        assert owner_access.read(str(file), 100, of) == b"0123456789"
+        assert owner_access.read(str(file), 3, of, offset=2) == b"234"
+        assert owner_access.read(str(file), 100, of, offset=-3) == b"789"
+        assert owner_access.read(str(file), 100, of, offset=-300) == b"0123456789"
+
+
+def test_what_the_owner_cannot_read_is_not_read(file: Path, tmp_path: Path) -> None:
+    file.chmod(0o600)
+    assert owner_access.read(str(file), 100, owner_access.NOBODY) is None
+    assert owner_access.read("/etc/shadow", 100, owner_access.NOBODY) is None
+    file.chmod(0o640)  # of group root, to which the child must not belong any more
+    assert owner_access.read(str(file), 100, owner_access.NOBODY) is None
+    assert owner_access.read(str(file), 100, OWN) == b"0123456789"
+    file.chmod(0o644)
+    tmp_path.chmod(0o700)
+    assert owner_access.read(str(file), 100, owner_access.NOBODY) is None
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    began = time.monotonic()
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path, tmp_path / "none"):
+        assert owner_access.read(str(path), 100, OWN) is None
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("flags", [os.O_PATH, os.O_WRONLY])
+def test_a_descriptor_of_a_file_that_its_owner_cannot_read_gives_nothing(file: Path, flags: int) -> None:
+    """A user's process may have come by a descriptor of a file of root's."""
+    file.chmod(0o622)
+    descriptor = os.open(file, flags)
+    process = subprocess.Popen(["sleep", "30"], stdout=descriptor, user=65534, group=65534, extra_groups=[])
+    try:
+        owner = owner_access.owner(process.pid)
+        assert owner
+        assert owner[0] == 65534
+        assert owner_access.read(owner_access.stdout(process.pid), 100, owner) is None
+        file.chmod(0o644)
+        file.unlink()  # deleted, it can be read through the descriptor alone
+        assert owner_access.read(owner_access.stdout(process.pid), 100, owner) == b"0123456789"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(descriptor)
+
+
+def test_a_file_that_never_answers_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner_access, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(owner_access, "_copy", lambda *_arguments: time.sleep(30))
+    began = time.monotonic()
+    assert owner_access.read(str(file), 100, OWN) is None
+    assert time.monotonic() - began < 5
+
+
+def test_a_process_that_has_ended_has_no_owner() -> None:
+    assert owner_access.owner(2**22 + 1) is None
+    found: Any = owner_access.owner(os.getpid())
+    assert found[:2] == (os.geteuid(), os.getegid())
