@@ -15,8 +15,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memory_leak_controller import variables
+from memory_leak_controller.escaping import printable
+from memory_leak_controller.report.records import replace
 from memory_leak_lab import version
 from memory_leak_lab.grading import fleet, grade, ground_truth, page, rubric
 
@@ -64,10 +67,9 @@ def table(records: list[dict[str, Any]]) -> Table:
         total = record["verdict"] if record["total"] is None else str(record["total"])
         deducted = sum(deduction["percent"] for deduction in record["deductions"])
         fix = record["mitigation_on_host"]
-        view.add_row(
-            *(record["file"], record["host"], total, *points),
-            *(f"{deducted} %" if deducted else "", fix["effect"] if fix else ""),
-        )
+        cells = [record["file"], record["host"], total, *points]
+        cells += [f"{deducted} %" if deducted else "", fix["effect"] if fix else ""]
+        view.add_row(*(Text(printable(cell)) for cell in cells))
     return view
 
 
@@ -99,7 +101,8 @@ def main() -> int:
     except (ImportError, ValueError) as error:
         return _complain(str(error))
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
-    (chosen.report_dir / "grades.json").write_text(json.dumps({"diagnoses": records}, indent=1) + "\n")
+    graded = json.dumps({"diagnoses": records}, indent=1, allow_nan=False)
+    replace(chosen.report_dir / "grades.json", graded + "\n")
     page.write(records, chosen.report_dir / "grades.html")
     Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(table(records))
     errors += [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_leak_controller.report.page import environment
+from memory_leak_controller.report.records import replace
 
 BANDS = ("0 to 24 points", "25 to 49", "50 to 74", "75 to 99", "100 points")
 
@@ -26,4 +27,4 @@ def write(records: list[dict[str, Any]], path: Path) -> None:
         counts=counts,
         generated_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    path.write_text(page)
+    replace(path, page)

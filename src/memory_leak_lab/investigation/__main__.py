@@ -13,7 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from memory_leak_controller.escaping import printable
 from memory_leak_lab import version
 from memory_leak_lab.investigation import render
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding
@@ -57,14 +59,19 @@ def main() -> int:
     for heading in ("host", "finding", "PID", "process", "RSS", "rate", "note"):
         view.add_column(heading, justify="right" if heading in ("PID", "RSS", "rate") else "left")
     snapshots = json.load(sys.stdin)
+    failed = False
     for host, pair in snapshots.items():
-        if not pair:
-            view.add_row(host, NOT_INSPECTED)
-            continue
-        first, second = pair
-        view.add_row(host, *row(render.write(host, first, second, chosen.report_dir)))
+        cells: tuple[str, ...] = (NOT_INSPECTED,)
+        try:
+            if pair:
+                cells = row(render.write(host, pair[0], pair[1], chosen.report_dir))
+        except Exception as error:  # what one host says must not cost the others their diagnoses
+            cells = (f"could not be written: {type(error).__name__}: {error}",)
+        failed |= len(cells) == 1
+        # As texts: a name of a process may look like markup.
+        view.add_row(*(Text(printable(cell)) for cell in (host, *cells)))
     Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(view)
-    return 0 if all(snapshots.values()) else 1
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 
+from memory_leak_controller.escaping import printable_values
+from memory_leak_controller.report.records import make_directory, replace
 from memory_leak_lab.investigation import analysis, source
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding, Snapshot
 
@@ -34,23 +37,28 @@ def clock(unix_time: float) -> str:
 
 def write(host: str, first: Snapshot, second: Snapshot, report_directory: Path) -> Finding:
     """Write a host's evidence to investigation/HOST.{md,json} and its diagnosis to diagnoses/HOST.reference.md."""
+    first, second = _safe(first), _safe(second)
     finding = analysis.analyse(first, second)
     evidence, diagnoses = report_directory / "investigation", report_directory / "diagnoses"
     for directory in (evidence, diagnoses):
-        directory.mkdir(parents=True, exist_ok=True)
-    (diagnoses / f"{host}.reference.md").write_text(diagnosis(host, first, finding))
-    (evidence / f"{host}.md").write_text(
-        environment.get_template("evidence.md.j2").render(
-            host=host,
-            first=first,
-            second=second,
-            finding=finding,
-            clock=clock,
-        )
+        make_directory(directory)
+    name = quote(host, safe="")  # no name of a host is a path
+    replace(diagnoses / f"{name}.reference.md", diagnosis(host, first, finding))
+    text = environment.get_template("evidence.md.j2").render(
+        host=host, first=first, second=second, finding=finding, clock=clock
     )
+    # Evidence holds what processes of the host's were told and logged.
+    replace(evidence / f"{name}.md", text, private=True)
     record = {"host": host, **asdict(finding), "snapshots": [first, second]}
-    (evidence / f"{host}.json").write_text(json.dumps(record, indent=1) + "\n")
+    replace(evidence / f"{name}.json", json.dumps(record, indent=1, allow_nan=False) + "\n", private=True)
     return finding
+
+
+def _safe(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot whose texts can be shown: no control characters but newlines, and nothing that ends a block of code."""
+    text = json.dumps(printable_values(snapshot, keep="\n\t")).replace("```", "'''")
+    found: Snapshot = json.loads(text)
+    return found
 
 
 def diagnosis(host: str, first: Snapshot, finding: Finding) -> str:

@@ -26,13 +26,13 @@ def retaining_containers(source: str) -> list[RetainingContainer]:
 
     Only those count that outlive a call: attributes of an object, and names of the module. Empty for what can't be parsed.
     """
+    reader = _Reader()
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        lasting = {_name(target) for node in tree.body for target in _targets(node)}
+        reader.visit(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # no Python, or too deep a one
         return []
-    lasting = {_name(target) for node in tree.body for target in _targets(node)}
-    reader = _Reader()
-    reader.visit(tree)
     found = []
     for name, line in reader.added.items():
         conditions = reader.removed.get(name, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -220,3 +221,42 @@ def test_a_condition_of_the_removal_is_told() -> None:
 
 def test_what_is_no_python_has_no_cause_to_read() -> None:
     assert source.retaining_containers("#!/bin/sh\nif true; then :; fi\n") == []
+
+
+HOSTILE = {
+    "name": "[/x]",
+    "command": ["python3", "caf\udce9", "\x1b[2J"],
+    "log": "```\n# no end of the block\n\x07",
+    "source": "x = " + "(" * 500 + "1" + ")" * 500 + "\ndef f(): x.append(1)\n",
+}
+
+
+def test_what_a_host_says_costs_the_others_nothing(tmp_path: Path) -> None:
+    first, second = snapshots((10, 40), 30)
+    second["processes"]["700"]["name"] = HOSTILE["name"]
+    second["growing"][0] |= {key: value for key, value in HOSTILE.items() if key != "name"}
+    broken = [{**first, "processes": 7}, second]
+    hosts = {"../../x": [first, second], "web/1": [first, second], "broken": broken, "gone": None}
+    done = subprocess.run(
+        [sys.executable, "-m", "memory_leak_lab.investigation", f"--report-dir={tmp_path}/reports"],
+        input=json.dumps(hosts),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"^broken +could not be written: TypeError", done.stdout, re.MULTILINE)
+    assert re.search(r"^gone +not inspected", done.stdout, re.MULTILINE)
+    assert done.stdout.count("[/x]") == 2
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {
+        f"reports/{directory}/{host}.{suffix}"
+        for host in ("..%2F..%2Fx", "web%2F1")
+        for directory, suffix in (("investigation", "md"), ("investigation", "json"), ("diagnoses", "reference.md"))
+    }
+    evidence = tmp_path / "reports" / "investigation" / "web%2F1.md"
+    assert evidence.stat().st_mode & 0o777 == 0o600
+    text = evidence.read_text()
+    assert text.count("```") % 2 == 0
+    assert not set(text) & set("\x1b\x07")
+    assert r"caf\udce9" in text

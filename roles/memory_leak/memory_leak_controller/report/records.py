@@ -84,14 +84,15 @@ def _csv(hosts: list[Record]) -> str:
     return text.getvalue()
 
 
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, so that a reader beside us never sees half of it."""
+def replace(path: Path, text: str, private: bool = False) -> None:
+    """Write a file whole or not at all, so that no reader sees half of it; a `private` one for its owner alone."""
     options = {"dir": path.parent, "prefix": f".{path.name}.", "delete": False, "encoding": "utf-8"}
     with tempfile.NamedTemporaryFile("w", **options) as file:  # type: ignore[call-overload]
         file.write(text)
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(file.name).chmod(0o666 & ~mask)
+    if not private:
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(file.name).chmod(0o666 & ~mask)
     Path(file.name).replace(path)
 
 
