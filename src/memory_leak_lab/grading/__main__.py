@@ -21,9 +21,7 @@ from memory_leak_controller import variables
 from memory_leak_controller.escaping import printable
 from memory_leak_controller.report.records import replace
 from memory_leak_lab import version
-from memory_leak_lab.grading import fleet, grade, ground_truth, page, rubric
-
-SUFFIXES = (".md", ".txt")
+from memory_leak_lab.grading import files, fleet, grade, ground_truth, page, rubric
 
 
 def grade_all(
@@ -31,27 +29,30 @@ def grade_all(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return a record for each diagnosis and host, and a message for each file that could not be graded."""
     records, errors = [], []
-    for path in sorted(path for path in diagnoses.iterdir() if path.suffix in SUFFIXES):
+    for path in sorted(path for path in diagnoses.iterdir() if path.suffix in files.SUFFIXES):
         hosts = fleet.hosts_of(path, list(truths))
         if not hosts:
             known = ", ".join(truths) or "none"
             errors.append(f"{path.name}: the ground truth knows no host of that name, only {known}")
-        try:
-            text = path.read_text() if hosts else ""
-        except (OSError, UnicodeDecodeError) as error:
-            errors.append(f"{path.name}: {error}")
             continue
-        for host in hosts:
-            part = fleet.part_about(host, hosts, text) if len(hosts) > 1 else text
-            repair = truths[host].repair
-            records.append(
-                {
-                    **{"file": path.name, "host": host, "variant": truths[host].variant},
-                    **grade.grade(part, truths[host], judge),
-                    "mitigation_on_host": asdict(repair) if repair else None,
-                }
-            )
+        try:
+            text = files.read(path)
+            parts = fleet.parts(hosts, text) if len(hosts) > 1 else {hosts[0]: text}
+            for host, part in parts.items():
+                files.check_length(path.name, host, part)
+                records.append(_record(path.name, part, truths[host], judge))
+        except files.UnreadableError as error:
+            errors.append(str(error))
     return records, errors
+
+
+def _record(name: str, text: str, truth: ground_truth.GroundTruth, judge: grade.Judge | None) -> dict[str, Any]:
+    """Return the record of one diagnosis of one host."""
+    return {
+        **{"file": name, "host": truth.host, "variant": truth.variant},
+        **grade.grade(text, truth, judge),
+        "mitigation_on_host": asdict(truth.repair) if truth.repair else None,
+    }
 
 
 def table(records: list[dict[str, Any]]) -> Table:
@@ -95,11 +96,12 @@ def main() -> int:
         if not directory.is_dir():
             return _complain(f"{directory} is no directory")
     try:
-        records, errors = grade_all(
-            chosen.diagnoses, ground_truth.load(chosen.ground_truth), _judge() if chosen.judge else None
-        )
+        judge = _judge() if chosen.judge else None
     except (ImportError, ValueError) as error:
         return _complain(str(error))
+    problems: list[str] = []
+    records, errors = grade_all(chosen.diagnoses, ground_truth.load(chosen.ground_truth, problems), judge)
+    errors += problems
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
     graded = json.dumps({"diagnoses": records}, indent=1, allow_nan=False)
     replace(chosen.report_dir / "grades.json", graded + "\n")

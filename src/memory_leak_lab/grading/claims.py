@@ -5,6 +5,7 @@ They are checked against the ground truth. A claim that is far off contradicts t
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,11 +57,15 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
             continue
         for match in RATE.finditer(part):
             stated = _number(match[1]) * extraction.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
+            if not math.isfinite(stated):
+                continue
             true = min((run.target_rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
             found.append(Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part))
         for match in REMAINING.finditer(part) if last_size_mib is not None else ():
             low = _number(match[1]) * MINUTES[match[3][0].lower()]
             high = _number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
+            if not math.isfinite(low) or not math.isfinite(high):
+                continue
             ends = [
                 (run.ceiling_bytes / 2**20 - (last_size_mib or 0)) / run.target_rate_mib_per_min
                 for run in runs

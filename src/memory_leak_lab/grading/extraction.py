@@ -53,6 +53,7 @@ TO_THE_GRADER = re.compile(
 
 # '## Root cause' says nothing yet.
 HEADING = re.compile(r"\s*#+\s*\D*")
+MOST_IN_A_SENTENCE = 100  # sizes, and times
 MOST_WORDS_OF_A_HEADING = 4  # with its number signs
 
 
@@ -151,8 +152,9 @@ def _in_sentence(part: str) -> list[Measurement]:
         times.append(Time(match.start(), hour * 3600 + minute * 60 + int(second or 0), None, within_s))
     if not times:
         times = _elapsed(part)
-    sizes.sort()
-    times.sort(key=lambda time: time.place)
+    # More are a log that was pasted, in which each size has its own line.
+    sizes = sorted(sizes)[:MOST_IN_A_SENTENCE]
+    times = sorted(times, key=lambda time: time.place)[:MOST_IN_A_SENTENCE]
     if not times or not sizes:
         return []
     # Either each time comes before its size, or after it: as the first two say.

@@ -4,42 +4,65 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from memory_leak_lab.grading import extraction
 
 FLEET = "fleet"  # fleet.md is a diagnosis of every host
+WORD = re.compile(r"[\w.-]+")
 HEADING = re.compile(r"(#+)\s")
 
 
 def hosts_of(path: Path, known: list[str]) -> list[str]:
     """Return the hosts that a file is about: HOST.md, HOST.NAME.md or, for all, fleet.md. Empty for no host that is known."""
-    if path.stem == FLEET or path.stem.startswith(f"{FLEET}."):
+    stem = unquote(path.stem)
+    if stem == FLEET or stem.startswith(f"{FLEET}."):
         return known
-    named = [host for host in known if path.stem == host or path.stem.startswith(f"{host}.")]
+    named = [host for host in known if stem == host or stem.startswith(f"{host}.")]
     return [max(named, key=len)] if named else []
 
 
 def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
-    """Return the sentences that name a host or no host, where they don't stand below a heading that names others."""
-    kept: list[str] = []
+    """Return the part of a diagnosis of these hosts that is about one of them."""
+    return parts(hosts, diagnosis)[host]
+
+
+def parts(hosts: list[str], diagnosis: str) -> dict[str, str]:
+    """Return for each host the sentences that name it or no host, where they don't stand below a heading that names others."""
+    kept: dict[str, list[str]] = {host: [] for host in hosts}
+    names = _Names(hosts)
     under: tuple[int, set[str]] = (0, set())
+
+    def keep(sentence: str, about: set[str]) -> None:
+        for host in about or hosts:
+            kept[host].append(sentence)
+
     for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", extraction.tidy(diagnosis)):
         heading = HEADING.match(block.lstrip())
         title, _, rest = block.lstrip().partition("\n") if heading else ("", "", block)
         if heading:
-            level, named = len(heading[1]), _named(title, hosts)
+            level, named = len(heading[1]), names.found_in(title)
             if named or level <= under[0]:
                 under = (level, named) if named else (0, set())
-            kept += [title] if not named or host in named else []
+            keep(title, named)
         for sentence in extraction.sentences(rest):
-            about = _named(sentence, hosts) or under[1]
-            if not about or host in about:
-                kept.append(sentence)
-    return "\n\n".join(kept)
+            keep(sentence, names.found_in(sentence) or under[1])
+    return {host: "\n\n".join(sentences) for host, sentences in kept.items()}
 
 
-def _named(sentence: str, hosts: list[str]) -> set[str]:
-    """Return the hosts whose names stand in a sentence as words of their own: web1 is not in web10, nor in web1.example."""
-    return {
-        host for host in hosts if re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", sentence, re.IGNORECASE)
-    }
+class _Names:
+    """Finds hosts whose names stand in a sentence as words of their own: web1 is not in web10, nor in web1.example."""
+
+    def __init__(self, hosts: list[str]) -> None:
+        self._words = {host.casefold(): host for host in hosts if WORD.fullmatch(host)}
+        self._others = {
+            host: re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", re.IGNORECASE)
+            for host in hosts
+            if not WORD.fullmatch(host)
+        }
+
+    def found_in(self, sentence: str) -> set[str]:
+        """Return the hosts that a sentence names."""
+        words = (match.group().rstrip(".").casefold() for match in WORD.finditer(sentence))
+        named = {self._words[word] for word in words if word in self._words}
+        return named | {host for host, pattern in self._others.items() if pattern.search(sentence)}

@@ -16,6 +16,7 @@ SIZE_TOLERANCE = 0.08  # of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
 CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
 LEAST_APART_S = 10.0
+MOST_RELATIVE = 100  # measurements that are compared with each other
 LEAST_SHARE_NEAR = 1 / 3  # of all measurements with a time of day: others may be of the host's memory
 HOUR_S = 3600
 NAMES = re.compile(
@@ -39,7 +40,7 @@ def measured(found: list[Measurement], truth: GroundTruth) -> Measurement | None
         near.sort(key=lambda pair: pair[0])
         if len(near) >= max(2, LEAST_SHARE_NEAR * len(clocks)) and near[-1][0] - near[0][0] >= LEAST_APART_S:
             return near[-1][1]
-    relative = [each for each in found if each.elapsed_s is not None]
+    relative = [each for each in found if each.elapsed_s is not None][:MOST_RELATIVE]
     for one, other in itertools.combinations(relative, 2):
         if _is_growth(one, other, truth):
             return max(relative, key=lambda each: each.elapsed_s or 0)

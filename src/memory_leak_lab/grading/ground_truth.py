@@ -85,13 +85,24 @@ class GroundTruth:
         return found
 
 
-def load(directory: Path) -> dict[str, GroundTruth]:
-    """Return the truth of each host that a directory has a HOST.jsonl of. Raises ValueError for a line that is no record."""
-    return {unquote(path.stem): _load(path) for path in sorted(directory.glob("*.jsonl"))}
+def load(directory: Path, problems: list[str] | None = None) -> dict[str, GroundTruth]:
+    """Return the truth of each host that a directory has a HOST.jsonl of.
+
+    A line that is no record costs that line: `problems` gets a message that names file, line and field. Without `problems` it
+    raises ValueError.
+    """
+    return {unquote(path.stem): _load(path, problems) for path in sorted(directory.glob("*.jsonl"))}
 
 
-def _load(path: Path) -> GroundTruth:
-    lines = [_line(path, number, text) for number, text in enumerate(path.read_text().splitlines(), 1)]
+def _load(path: Path, problems: list[str] | None) -> GroundTruth:
+    lines = []
+    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            lines.append(_line(path, number, text))
+        except ValueError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
     runs: dict[tuple[int, str], list[GroundTruthLine]] = {}
     for line in lines:
         if line["pid"] is not None:
@@ -114,7 +125,7 @@ def _line(path: Path, number: int, text: str) -> GroundTruthLine:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}: {error}") from error
+        raise ValueError(f"{path}, line {number}, is torn or no JSON: {error}") from error
     complaint = misfit(found, GroundTruthLine)
     if complaint:
         raise ValueError(f"{path}, line {number}: {complaint}")

@@ -1,0 +1,108 @@
+"""What is graded at all: regular files of a bounded size, and ground truth of which a line may be torn."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.project import PROJECT
+from memory_leak_lab.grading import __main__ as grading
+from memory_leak_lab.grading import files, fleet, grade, ground_truth
+
+GROUND_TRUTH = PROJECT / "tests" / "grading" / "ground_truth"
+TRUTHS = ground_truth.load(GROUND_TRUTH)
+DIAGNOSIS = (
+    "python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10. The session cache has no eviction. Add a limit."
+)
+
+
+def test_only_regular_files_are_graded(tmp_path: Path) -> None:
+    (tmp_path / "web1.good.md").write_text(DIAGNOSIS)
+    (tmp_path / "web1.link.md").symlink_to(GROUND_TRUTH / "web1.jsonl")  # the answer key
+    os.mkfifo(tmp_path / "web1.pipe.md")
+    (tmp_path / "web1.directory.md").mkdir()
+    (tmp_path / "web1.latin.md").write_bytes(b"caf\xe9")
+    began = time.monotonic()
+    records, errors = grading.grade_all(tmp_path, TRUTHS)
+    assert time.monotonic() - began < 10
+    assert [record["file"] for record in records] == ["web1.good.md"]
+    assert [error.split(": not graded: ")[0] for error in errors] == [
+        *("web1.directory.md", "web1.latin.md", "web1.link.md", "web1.pipe.md"),
+    ]
+    assert "web1.link.md: not graded: it is a link" in errors
+
+
+def test_what_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "web1.md").write_text("x" * (files.MOST_CHARACTERS + 1))
+    (tmp_path / "web2.md").write_text(DIAGNOSIS)
+    records, errors = grading.grade_all(tmp_path, TRUTHS)
+    assert [record["host"] for record in records] == ["web2"]
+    assert errors == ["web1.md: not graded: it has 400001 characters about web1, at most 400000 are graded"]
+    monkeypatch.setattr(files, "MOST_BYTES", 100)
+    assert "at most 100 are graded" in grading.grade_all(tmp_path, TRUTHS)[1][0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "10:00:01 python3 rss 161 MiB and then more\n",
+        "| 10:05 | 161 MiB | 900 MiB |\n",
+        "- after 30 s: 161 MiB\n",
+        "after 30 s 161 MiB, ",
+        "The RSS was 161 MiB at 10:05, since no entry is evicted. ",
+        "2026-11-23T10:00:00+0000 requests=100 requests_per_second=10.0 cache_entries=100\n",
+    ],
+)
+def test_the_time_that_grading_takes_is_linear(line: str) -> None:
+    def seconds(length: int) -> float:
+        began = time.process_time()
+        grade.grade(line * (length // len(line)), TRUTHS["web1"])
+        return time.process_time() - began
+
+    seconds(1000)
+    assert seconds(80_000) < 12 * seconds(20_000) + 0.2
+
+
+def test_a_diagnosis_of_many_hosts_is_taken_apart_once() -> None:
+    hosts = [f"web{number}" for number in range(400)]
+    text = "".join(f"## {host}\n\nIt grows. Add a limit.\n\n" for host in hosts) + "All of them are new.\n"
+
+    def seconds(count: int) -> float:
+        began = time.process_time()
+        parts = fleet.parts(hosts[:count], text[: len(text) * count // 400])
+        assert "It grows." in parts["web1"]
+        return time.process_time() - began
+
+    assert seconds(400) < 30 * seconds(50) + 0.2  # eight times the text for eight times the hosts
+    parts = fleet.parts([*hosts, "a/b"], text + "\n\na/b is well.")
+    assert "web2" not in parts["web1"].split("All of")[0]
+    assert "a/b is well." in parts["a/b"]
+
+
+def test_a_torn_line_costs_that_line_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    good = (GROUND_TRUTH / "web1.jsonl").read_text().splitlines()
+    bad = json.dumps({**json.loads(good[1]), "ceiling_bytes": -5})
+    not_finite = good[1].replace('"samples": [', '"samples": [[NaN, 1], ')
+    (tmp_path / "web1.jsonl").write_text("\n".join([good[0], good[1][:50], bad, not_finite, *good[1:]]) + "\n")
+    problems: list[str] = []
+    loaded = ground_truth.load(tmp_path, problems)["web1"]
+    assert loaded.pids == TRUTHS["web1"].pids
+    assert len(problems) == 3
+    assert "web1.jsonl, line 2, is torn or no JSON" in problems[0]
+    assert "web1.jsonl, line 3: ceiling_bytes is -5: it must be at least 0" in problems[1]
+    assert "web1.jsonl, line 4: samples[0][0] is nan" in problems[2]
+    with pytest.raises(ValueError, match="line 2"):
+        ground_truth.load(tmp_path)
+
+
+def test_no_number_is_too_large_for_the_grades(tmp_path: Path) -> None:
+    (tmp_path / "web1.md").write_text(
+        f"{DIAGNOSIS} It grows by {'9' * 400} MiB per minute and is killed in {'9' * 400} minutes."
+    )
+    records, errors = grading.grade_all(tmp_path, TRUTHS)
+    assert errors == []
+    json.dumps(records, allow_nan=False)
