@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
-BOOTSTRAP = Path(__file__).resolve().parents[2] / "script" / "bootstrap"
+from helpers.project import PROJECT
+
+BOOTSTRAP = PROJECT / "script" / "bootstrap"
 
 
 def find(minor: int, version: str) -> tuple[int, str]:

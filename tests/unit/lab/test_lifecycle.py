@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from helpers.project import PROJECT
 from memory_leak_lab.lab import drivers, hosts, images, lifecycle
 from memory_leak_lab.lab.drivers import nspawn, qemu
 from memory_leak_lab.lab.drivers.base import Driver
@@ -94,7 +95,7 @@ def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_role_offers_the_drivers_and_releases_that_there_are() -> None:
-    role = Path(__file__).resolve().parents[2] / "roles" / "lab"
+    role = PROJECT / "roles" / "lab"
     options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["up"]["options"]
     documented = yaml.safe_load(runpy.run_path(str(role / "library" / "lab.py"))["DOCUMENTATION"])["options"]
     for name, known in (("driver", drivers.DRIVERS), ("releases", RELEASES)):

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from helpers.interpreters import PYTHONS, VERSIONS
+from helpers.project import ROLE
 from memory_leak_controller import growth
 
-WORKLOAD = Path(__file__).resolve().parents[2] / "files" / "workload.py"
+WORKLOAD = ROLE / "files" / "workload.py"
 RATE_MIB_PER_MIN = 30
 SLOW_MIB_PER_MIN = 1
 SECONDS = 60
