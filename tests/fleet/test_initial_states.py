@@ -35,7 +35,7 @@ def bring_about(fleet: Fleet, play: Any) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_history_ends_as_the_table_says(fleet: Fleet, play: Any, operation: str) -> None:
+def test_every_initial_state_ends_as_the_table_says(fleet: Fleet, play: Any, operation: str) -> None:
     bring_about(fleet, play)
     names = [host.name for host in fleet.hosts]
     expected = {initial_state.name: initial_state.end(operation) for initial_state in INITIAL_STATES}
