@@ -18,7 +18,7 @@ attributes:
     support: full
     description: It reads and changes nothing.
 author:
-  - The memory-leak scenario's authors
+  - The memory-leak scenario's authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -35,4 +35,9 @@ snapshot:
     - With O(since) also C(growing), C(oom_kills), C(dmesg) and C(failed_units).
   returned: success
   type: dict
+  contains:
+    processes:
+      description: RSS and start of each process by PID.
+      type: dict
+      returned: always
 """

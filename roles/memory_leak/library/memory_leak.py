@@ -28,7 +28,7 @@ attributes:
     support: full
     description: Shows the change of the unit's definition.
 author:
-  - The memory-leak scenario's authors
+  - The memory-leak scenario's authors (!UNKNOWN)
 """
 
 EXAMPLES = """
