@@ -14,10 +14,11 @@ MEMORY_LEAK = ROLE.parent / "memory_leak"
 sys.path.insert(0, str(MEMORY_LEAK))
 
 import memory_leak_controller  # noqa: E402
+
+memory_leak_controller.require_own_copy(MEMORY_LEAK)
 from memory_leak_controller import transport, variables  # noqa: E402
 
 sys.path.remove(str(MEMORY_LEAK))
-memory_leak_controller.require_own_copy(MEMORY_LEAK)
 
 PROGRAM = transport.library(MEMORY_LEAK, ("proc", "owner_access")) + (ROLE / "files" / "host_snapshot.py").read_text()
 

@@ -20,13 +20,14 @@ ROLE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller  # noqa: E402
+
+memory_leak_controller.require_own_copy(ROLE)
 from memory_leak_controller import assignment, contract, measurement, report, schema, transport, validation, variables  # noqa: E402
 from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request, Variant  # noqa: E402
 from memory_leak_controller.escaping import LONGEST_MESSAGE, printable  # noqa: E402
 from memory_leak_controller.report import records  # noqa: E402
 
 sys.path.remove(str(ROLE))
-memory_leak_controller.require_own_copy(ROLE)
 
 UNKNOWN_VARIANT = (
     "this controller has no record of the host's setup: set memory_leak_variant, or the setup's shares and its seed"
@@ -34,6 +35,9 @@ UNKNOWN_VARIANT = (
 # Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
 LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
+# Callbacks are loaded before: said here, it is said once and costs no host anything.
+if not report.is_enabled:
+    Display().warning(report.NOT_ENABLED)
 # A worker's garbage collector leaves alone what was made before the fork, so those pages need not be copied.
 gc.freeze()
 
@@ -49,8 +53,6 @@ class ActionModule(ActionBase):
         """Return a contract.ActionResult, `failed` with a message where the operation did not succeed."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        if not report.is_enabled:
-            Display().warning(report.NOT_ENABLED)  # which the controller shows once
         operation = self._task.args.get("operation")
         if operation not in OPERATIONS or len(self._task.args) > 1:
             return _failure(

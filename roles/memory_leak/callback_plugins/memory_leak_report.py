@@ -23,13 +23,14 @@ ROLE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROLE))
 
 import memory_leak_controller
+
+memory_leak_controller.require_own_copy(ROLE)
 from memory_leak_controller import contract, report, validation
 from memory_leak_controller.contract import Record, StatusReport
 from memory_leak_controller.escaping import LONGEST_MESSAGE, printable
 from memory_leak_controller.report import page, progress, records, table
 
 sys.path.remove(str(ROLE))
-memory_leak_controller.require_own_copy(ROLE)
 
 DOCUMENTATION = """
 name: memory_leak_report

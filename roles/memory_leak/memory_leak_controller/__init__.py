@@ -12,13 +12,16 @@ __version__ = "0.1.0"  # of the role, the collection and the Python package
 
 
 def require_own_copy(role: Path) -> None:
-    """Raise ImportError where this copy is not that of a role's directory, and of another version."""
+    """Raise AnsibleError where this copy is not that of a role's directory, and of another version."""
     loaded = Path(__file__).parent.parent
     if loaded == role:
         return
     text = (role / "memory_leak_controller" / "__init__.py").read_text()
     if f'__version__ = "{__version__}"' not in text:
-        raise ImportError(
+        # Only plugins ask. Any other exception would reach the user as a traceback and "probably a bug".
+        from ansible.errors import AnsibleError
+
+        raise AnsibleError(
             f"the modules memory_leak_controller of version {__version__} in {loaded} are loaded already, but {role} has "
             "another version: install the same version of the role and of the package memory-leak-lab"
         )
