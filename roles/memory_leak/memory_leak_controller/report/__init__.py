@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-# The callback that makes the reports sets this when Ansible loads it: it does so by itself in a checkout and for a plain role
-# that is imported, but a collection's callbacks must be enabled.
+from pathlib import Path
+
+# The callback that makes the reports sets this when Ansible loads it. Ansible loads it by itself in a checkout and for a plain
+# role that is imported; a collection's callbacks must be enabled.
 is_enabled = False
-NOT_ENABLED = (
-    "memory_leak makes no report: its callback is not enabled. Set callbacks_enabled = "
-    "sre_incidents.memory_leak.memory_leak_report under [defaults] in ansible.cfg"
+_HOW_TO_ENABLE = (
+    "set callbacks_enabled = sre_incidents.memory_leak.memory_leak_report under [defaults] in ansible.cfg"
+    if "ansible_collections" in Path(__file__).parts
+    else "import the role, by import_role or roles: Ansible loads no callback of a role that is included"
 )
+NOT_ENABLED = f"memory_leak makes no report, since its callback memory_leak_report is not loaded: {_HOW_TO_ENABLE}"
