@@ -17,6 +17,6 @@ def mismatch(for_version: str) -> str | None:
     if for_version == __version__:
         return None
     return (
-        f"the playbook is of version {for_version}, and the Python package memory-leak-lab of {__version__}: "
-        f"pip install 'memory-leak-lab[reports]=={for_version}'"
+        f"the playbook is of version {for_version}, and the Python package memory-leak-lab of {__version__}: install version "
+        f"{for_version} of the package, pip install 'CHECKOUT[reports]'"
     )
