@@ -1,10 +1,11 @@
 """Shows the memory of a fleet's leaks grow, host by host.
 
-Usage: script/watch [--inventory PATH] [--seconds N] [--picture FILE]
+Usage: memory-leak-watch, or script/watch in a checkout, [--inventory PATH] [--seconds N] [--picture FILE]
 
-Asks every host for its status, again and again, through status.yml, and shows what it says, until it is stopped or the time is
+Asks every host for its status, again and again, through status.yml (in a checkout) or sre_incidents.memory_leak.status (of the
+installed collection), and shows what it says, until it is stopped or the time is
 over: one table that is updated in place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG
-picture. A host that does not answer is shown as unreachable. Ends with status 1 if status.yml can't be run at all.
+picture. A host that does not answer is shown as unreachable. Exits 1 if the playbook can't be run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,23 +29,40 @@ from rich.table import Table
 from memory_leak_controller import growth
 from memory_leak_lab import pictures
 
+COLLECTION = "sre_incidents.memory_leak"
 INTERVAL_S = 5
 BARS = "▁▂▃▄▅▆▇█"
 MOST_BARS = 60
 Sample = dict[str, Any]
 
 
-def _playbook() -> str:
-    """Return the status playbook: that of a checkout where we are in one, else that of the installed collection."""
-    return "status.yml" if Path("status.yml").exists() else "sre_incidents.memory_leak.status"
+def _command() -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs the status playbook, and its environment. Raises FileNotFoundError without Ansible.
+
+    In a checkout the playbook is the checkout's, elsewhere that of the installed collection, whose report must be enabled.
+    """
+    beside_python = str(Path(sys.executable).parent)
+    ansible = shutil.which("ansible-playbook") or shutil.which("ansible-playbook", path=beside_python)
+    if not ansible:
+        raise FileNotFoundError(
+            f"ansible-playbook is neither on PATH nor in {beside_python}: install it, pip install ansible-core"
+        )
+    if Path("roles/memory_leak/memory_leak_controller").is_dir() and Path("status.yml").exists():
+        return [ansible, "status.yml"], dict(os.environ)
+    callbacks = [os.environ.get("ANSIBLE_CALLBACKS_ENABLED", ""), f"{COLLECTION}.memory_leak_report"]
+    return [ansible, f"{COLLECTION}.status"], os.environ | {
+        "ANSIBLE_CALLBACKS_ENABLED": ",".join(filter(None, callbacks))
+    }
 
 
 def ask(inventory: str) -> list[Sample]:
-    """Return the hosts' records as status.yml reports them now. Raises CalledProcessError if there are none."""
+    """Return the hosts' records as the status playbook reports them now. Raises CalledProcessError if there are none."""
+    command, environment = _command()
     with tempfile.TemporaryDirectory() as work:
         status = Path(work) / "status.json"
         done = subprocess.run(
-            ["ansible-playbook", _playbook(), "-i", inventory, "-e", f"memory_leak_report_dir={work}"],
+            [*command, "-i", inventory, "-e", f"memory_leak_report_dir={work}"],
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -125,6 +145,9 @@ def main() -> int:
             save_picture(history, arguments.picture)
     except subprocess.CalledProcessError as error:
         print(error.stdout + error.stderr, file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
