@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 
 import memory_leak_controller
 from helpers.project import PROJECT, ROLE
+from memory_leak_lab import watch
 from memory_leak_lab.lab import drivers
 from memory_leak_lab.lab.errors import DriverUnavailableError
 from memory_leak_lab.lab.fleet import Fleet
 
 BIN = Path(sys.executable).parent
+INSTALLED = "ansible_collections/sre_incidents/memory_leak"
+# What tools and runs leave in a checkout, and no package may hold.
+LEFT_BY_WORK = (
+    ".mypy_cache/3.11/a.json",
+    ".pytest_cache/a",
+    ".venv/bin/a",
+    ".venv-galaxy/a",
+    "build/a",
+    "reports/status.json",
+    "roles/memory_leak/memory_leak_controller/__pycache__/a.cpython-311.pyc",
+)
 DIAGNOSIS = (
     "python3 (PID 1432) grows by 30 MiB per minute: 161 MiB at 10:05, 311 MiB at 10:10. "
     "Its session cache has no eviction. Add a limit."
@@ -47,32 +60,62 @@ def run(*command: object, cwd: Path, fails: bool = False, environment: dict[str,
 
 
 @pytest.fixture(scope="session")
-def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout of what is tested, committed, in which work has been going on."""
+    copy = tmp_path_factory.mktemp("source") / "checkout"
+    names = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=PROJECT).split("\0")
+    for name in filter(None, names):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        if (PROJECT / name).is_symlink() or (PROJECT / name).exists():
+            shutil.copy2(PROJECT / name, copy / name, follow_symlinks=False)
+    run("git", "init", "--quiet", cwd=copy)
+    run("git", "add", "--all", cwd=copy)
+    run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "All", cwd=copy)
+    for name in LEFT_BY_WORK:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("left by work\n")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def collections(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a collections path into which the collection's tarball was installed."""
     work = tmp_path_factory.mktemp("collection")
-    run(BIN / "ansible-galaxy", "collection", "build", "--output-path", work, PROJECT, cwd=work)
+    run(BIN / "ansible-galaxy", "collection", "build", "--output-path", work, checkout, cwd=work)
     [tarball] = work.glob("sre_incidents-memory_leak-*.tar.gz")
-    assert tarball.stat().st_size < 200_000
+    assert tarball.stat().st_size < 150_000
     run(BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", work / "collections", tarball, cwd=work)
     return work / "collections"
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of programs of a fresh environment with nothing but the wheel, its extra and what they need."""
+def environment(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of programs of a fresh environment with nothing but the wheel and what it needs."""
     work = tmp_path_factory.mktemp("wheel")
-    # From a copy, since the build leaves its own files beside the source.
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, work)
-    for name in ("src", "roles"):
-        shutil.copytree(PROJECT / name, work / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    run(BIN / "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work, ".", cwd=work)
-    [wheel] = work.glob("memory_leak_lab-*.whl")
+    run(BIN / "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work, checkout, cwd=work)
     run(sys.executable, "-m", "venv", work / "venv", cwd=work)
-    constraints = PROJECT / "constraints.txt"
-    pip = work / "venv" / "bin" / "pip"
-    run(pip, "install", "--quiet", "--constraint", constraints, f"{wheel}[reports]", cwd=work)
+    [wheel] = work.glob("memory_leak_lab-*.whl")
+    install(work / "venv" / "bin", wheel)
     return work / "venv" / "bin"
+
+
+@pytest.fixture(scope="session")
+def ansible_environment(environment: Path) -> Path:
+    """Return the same environment, with Ansible and the charts added."""
+    [wheel] = environment.parents[1].glob("memory_leak_lab-*.whl")
+    install(environment, f"{wheel}[reports]", ansible_core())
+    return environment
+
+
+def install(programs: Path, *requirements: object) -> None:
+    """Install packages into an environment."""
+    constraints = PROJECT / "constraints.txt"
+    run(programs / "pip", "install", "--quiet", "--constraint", constraints, *requirements, cwd=programs)
+
+
+def ansible_core() -> str:
+    """Return the requirement of the ansible-core that the tests run with."""
+    return f"ansible-core=={version('ansible-core')}"
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +135,20 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def test_the_version_has_one_source() -> None:
     galaxy = yaml.safe_load((PROJECT / "galaxy.yml").read_text())
     assert galaxy["version"] == memory_leak_controller.__version__
-    assert memory_leak_controller.__version__ in (PROJECT / "meta" / "ee-requirements.txt").read_text()
+
+
+def test_an_execution_environment_gets_what_the_package_takes_for_reports() -> None:
+    """Nothing that no package index has: it would break the build of each environment with this collection."""
+    definition = yaml.safe_load((PROJECT / "meta" / "execution-environment.yml").read_text())
+    required = (PROJECT / definition["dependencies"]["python"]).read_text().split()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    reports = {*project["dependencies"], *project["optional-dependencies"]["reports"]}
+    assert {"plotly", "rich"} == {requirement.partition(">")[0] for requirement in required}
+    assert set(required) <= reports
 
 
 def test_the_collection_has_no_development_in_it(collections: Path) -> None:
-    root = collections / "ansible_collections" / "sre_incidents" / "memory_leak"
+    root = collections / INSTALLED
     assert {path.name for path in root.iterdir()} == {
         *(
             "MANIFEST.json",
@@ -115,6 +167,29 @@ def test_the_collection_has_no_development_in_it(collections: Path) -> None:
     links = [path for path in root.rglob("*") if path.is_symlink()]
     assert links
     assert all(path.resolve().is_relative_to(root.resolve()) and path.exists() for path in links)
+    assert not [path for path in root.rglob("*") if path.is_file() and path.read_bytes() == b"left by work\n"]
+
+
+def test_the_plugins_are_links_to_all_that_the_roles_have() -> None:
+    for kind, directory in (("action", "action_plugins"), ("callback", "callback_plugins"), ("modules", "library")):
+        links = list((PROJECT / "plugins" / kind).iterdir())
+        assert all(link.is_symlink() for link in links)
+        assert {link.resolve() for link in links} == set((PROJECT / "roles").glob(f"*/{directory}/*.py"))
+
+
+def test_git_gives_the_same_collection_as_the_tarball(checkout: Path, collections: Path, tmp_path: Path) -> None:
+    source = f"git+file://{checkout}"
+    run(BIN / "ansible-galaxy", "collection", "install", "--no-deps", "-p", tmp_path, source, cwd=tmp_path)
+    assert contents(tmp_path / INSTALLED) == contents(collections / INSTALLED)
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Return each file below a directory with its text, or with its target if it is a link."""
+    return {
+        str(path.relative_to(root)): str(path.readlink()) if path.is_symlink() else path.read_text()
+        for path in root.rglob("*")
+        if not path.is_dir() and path.suffix not in (".json", ".pyc")
+    }
 
 
 def test_ansible_doc_shows_the_plugins_and_the_role(collections: Path, tmp_path: Path) -> None:
@@ -133,6 +208,7 @@ def test_the_wheel_alone_grades(environment: Path, tmp_path: Path) -> None:
     [record] = json.loads((tmp_path / "out" / "grades.json").read_text())["diagnoses"]
     assert record["total"] == 100
     assert "web1.md" in (tmp_path / "out" / "grades.html").read_text()
+    assert not (environment / "ansible-playbook").exists()
     refused = run(*grade, "--for-version=9.9.9", cwd=tmp_path, fails=True)
     assert "the playbook is of version 9.9.9, and the Python package memory-leak-lab of" in refused
     for command in ("memory-leak-watch", "memory-leak-investigate"):
@@ -146,8 +222,27 @@ def test_another_copy_of_the_modules_is_used_only_if_it_is_of_the_same_version(t
     memory_leak_controller.require_own_copy(other)
     init = other / "memory_leak_controller" / "__init__.py"
     init.write_text(init.read_text().replace(memory_leak_controller.__version__, "9.9.9"))
-    with pytest.raises(ImportError, match="has another version"):
+    with pytest.raises(AnsibleError, match="has another version"):
         memory_leak_controller.require_own_copy(other)
+
+
+def test_a_callback_of_another_version_is_one_sentence(collections: Path, tmp_path: Path) -> None:
+    """An older copy of the role, whose callback is loaded first and lacks modules, stops the run before any host is touched."""
+    older = tmp_path / "memory_leak"
+    shutil.copytree(ROLE, older)
+    controller = older / "memory_leak_controller"
+    init = controller / "__init__.py"
+    init.write_text(init.read_text().replace(memory_leak_controller.__version__, "0.0.9"))
+    (controller / "assignment.py").unlink()
+    (tmp_path / "hosts.ini").write_text("[memory_leak]\na ansible_host=127.0.0.1 ansible_port=9\n")
+    command = [BIN / "ansible-playbook", "sre_incidents.memory_leak.status", "-i", "hosts.ini"]
+    variables = {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CALLBACK_PLUGINS": str(older / "callback_plugins"),
+    }
+    said = run(*command, cwd=tmp_path, fails=True, environment=variables)
+    assert f"the modules memory_leak_controller of version 0.0.9 in {older} are loaded already" in said
+    assert "Traceback" not in said and "bug" not in said and "UNREACHABLE" not in said
 
 
 def test_an_installed_package_of_another_version_does_not_shadow_the_role(tmp_path: Path) -> None:
@@ -174,24 +269,17 @@ def test_an_installed_package_of_another_version_does_not_shadow_the_role(tmp_pa
 
 
 def test_the_collection_runs_from_an_empty_directory(
-    fleet: Fleet, collections: Path, environment: Path, tmp_path: Path
+    fleet: Fleet, collections: Path, ansible_environment: Path, tmp_path: Path
 ) -> None:
     """Setup, status, investigate, grade and cleanup with the collection, and the wheel for what needs it."""
-    (tmp_path / "ansible.cfg").write_text(CONFIGURATION + "[defaults]\n" if False else CONFIGURATION)
+    (tmp_path / "ansible.cfg").write_text(CONFIGURATION)
     inventory = str(fleet.inventory(2))
-    run(
-        environment / "pip",
-        "install",
-        "--quiet",
-        "--constraint",
-        PROJECT / "constraints.txt",
-        ansible_core(),
-        cwd=tmp_path,
-    )
+    path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    playbook = ansible_environment / "ansible-playbook"
 
-    def play(name: str, *arguments: str, fails: bool = False) -> str:
-        command = [environment / "ansible-playbook", f"sre_incidents.memory_leak.{name}", "-i", inventory, *arguments]
-        return run(*command, cwd=tmp_path, fails=fails, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections)})
+    def play(name: str, *arguments: str) -> str:
+        command = [playbook, f"sre_incidents.memory_leak.{name}", "-i", inventory, *arguments]
+        return run(*command, cwd=tmp_path, environment=path)
 
     assert "2 hosts: 2 running" in play("setup")
     assert "2 hosts: 2 running" in play("status")
@@ -202,19 +290,19 @@ def test_the_collection_runs_from_an_empty_directory(
     grades = json.loads((tmp_path / "reports" / "grades.json").read_text())["diagnoses"]
     assert [record["total"] for record in grades] == [100, 100]
     assert "2 hosts: 2 absent" in play("cleanup")
-    installed = collections / "ansible_collections" / "sre_incidents" / "memory_leak"
-    assert not list(installed.rglob("reports"))
-
-
-def ansible_core() -> str:
-    """Return the requirement of the ansible-core that the tests run with."""
-    return f"ansible-core=={version('ansible-core')}"
+    assert not list((collections / INSTALLED).rglob("reports"))
 
 
 USERS_PLAY = """
 - hosts: memory_leak
   gather_facts: false
   roles: [{role}]
+"""
+INCLUDING_PLAY = """
+- hosts: memory_leak
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: memory_leak}
 """
 
 
@@ -225,8 +313,11 @@ def test_a_users_own_play_takes_the_role_and_is_told_of_the_report(
     command = [BIN / "ansible-playbook", "play.yml", "-i", fleet.inventory(2)]
     path = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_PIPELINING": "true"}
     said = " ".join(run(*command, cwd=tmp_path, environment=path).split())
-    assert len(re.findall(r"memory_leak makes no report: its callback is not enabled", said)) == 1
+    assert said.count("memory_leak makes no report") == 1
+    assert "set callbacks_enabled = sre_incidents.memory_leak.memory_leak_report" in said
     assert said.count("failed=0") == 2
+    watch = [BIN / "memory-leak-watch", "--inventory", fleet.inventory(2), "--seconds", "1"]
+    assert " running " in run(*watch, cwd=tmp_path, environment=path)
     (tmp_path / "ansible.cfg").write_text(CONFIGURATION)
     said = run(*command, cwd=tmp_path, environment=path)
     assert "makes no report" not in said
@@ -234,29 +325,53 @@ def test_a_users_own_play_takes_the_role_and_is_told_of_the_report(
     assert (tmp_path / "reports" / "status.json").exists()
 
 
-def test_the_plain_role_works(fleet: Fleet, tmp_path: Path) -> None:
-    shutil.copytree(ROLE, tmp_path / "roles" / "memory_leak")
+def test_the_plain_role_works(fleet: Fleet, checkout: Path, tmp_path: Path) -> None:
+    """As its README says: the role's own part of the repository, installed by Git."""
+    run("git", "subtree", "split", "-q", "--prefix", "roles/memory_leak", "--branch", "role", cwd=checkout)
+    source = f"git+file://{checkout},role,memory_leak"
+    run(BIN / "ansible-galaxy", "role", "install", "-p", "roles", source, cwd=tmp_path)
+    pipelining = {"ANSIBLE_PIPELINING": "true"}
     (tmp_path / "play.yml").write_text(USERS_PLAY.format(role="memory_leak"))
     command = [BIN / "ansible-playbook", "play.yml", "-i", fleet.inventory(2)]
-    said = run(*command, cwd=tmp_path, environment={"ANSIBLE_PIPELINING": "true"})
+    said = run(*command, cwd=tmp_path, environment=pipelining)
     assert "2 hosts: 2 running" in said
     assert (tmp_path / "reports" / "status.json").exists()
+    (tmp_path / "play.yml").write_text(INCLUDING_PLAY)
+    said = " ".join(run(*command, cwd=tmp_path, environment=pipelining).split())
+    assert "memory_leak makes no report, since its callback memory_leak_report is not loaded: import the role" in said
 
 
 def test_without_the_package_a_playbook_says_what_to_install(collections: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     programs = tmp_path / "venv" / "bin"
-    run(
-        programs / "pip",
-        "install",
-        "--quiet",
-        "--constraint",
-        PROJECT / "constraints.txt",
-        ansible_core(),
-        cwd=tmp_path,
-    )
+    install(programs, ansible_core())
     path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    said = run(
-        programs / "ansible-playbook", "sre_incidents.memory_leak.grade", cwd=tmp_path, fails=True, environment=path
-    )
-    assert "pip install 'memory-leak-lab[reports]'" in " ".join(said.split())
+    command = [programs / "ansible-playbook", "sre_incidents.memory_leak.grade"]
+    said = " ".join(run(*command, cwd=tmp_path, fails=True, environment=path).split())
+    assert f"the Python package memory-leak-lab is not installed for {programs}/python" in said
+    assert "pip install 'CHECKOUT[reports]'" in said
+
+
+def test_watching_without_ansible_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(sys, "argv", ["memory-leak-watch", "--seconds", "1"])
+    monkeypatch.chdir(tmp_path)
+    assert watch.main() == 1
+    assert "install it, pip install ansible-core" in capsys.readouterr().err
+
+
+def test_watching_takes_no_other_projects_playbook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "status.yml").touch()
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def fake(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command[1])
+        return subprocess.CompletedProcess(command, 4, "", "")
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    with pytest.raises(subprocess.CalledProcessError):
+        watch.ask("inventory")
+    assert asked == ["sre_incidents.memory_leak.status"]
