@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from memory_leak_host import sampling
+from memory_leak_host import sampling, units
 
 SERVICE = """
 import time
@@ -66,3 +67,21 @@ def test_no_process_and_no_log() -> None:
         assert sampling.last_request_rate(process.pid) is None
         assert sampling.observe(process.pid, 0.2)["request_rates"] == []
         process.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of somebody else's")
+def test_the_log_of_a_unit_is_read_though_its_service_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    log.write_text("requests_per_second=10.5\n")
+    log.chmod(0o600)
+    with log.open("ab") as file:
+        process = subprocess.Popen(["sleep", "30"], stdout=file, user=65534, group=65534, extra_groups=[])
+    try:
+        assert sampling.last_request_rate(process.pid) is None
+        monkeypatch.setattr(units, "ours", lambda: {"a.service": {"log_file": str(log)}})
+        assert sampling.last_request_rate(process.pid) == 10.5
+        log.write_text("requests_per_second=inf requests_per_second=nan requests_per_second=-1\n")
+        assert sampling.last_request_rate(process.pid) is None
+    finally:
+        process.kill()
+        process.wait()
