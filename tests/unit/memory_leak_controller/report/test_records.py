@@ -1,11 +1,10 @@
-"""The report of a run: the table for people, the files for programs, the page for a browser, the ground truth."""
+"""The files for programs, and the ground truth."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,21 @@ from typing import Any
 import jsonschema
 import pytest
 
-from helpers import terminal
 from helpers.project import PROJECT
 from helpers.sample_records import fleet, result
 from memory_leak_controller import contract
-from memory_leak_controller.report import page, records, table
+from memory_leak_controller.report import records
 
 SCHEMA = json.loads((PROJECT / "docs" / "status.schema.json").read_text())
+
+
 GROUND_TRUTH_SCHEMA = json.loads((PROJECT / "docs" / "ground-truth.schema.json").read_text())
+
+
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+
+
 MIB = 1024**2
-EXCEPTIONS = {"host3", "host7", "host11"}
 
 
 def test_status_json_is_as_its_schema_says(tmp_path: Path) -> None:
@@ -85,17 +88,6 @@ def test_a_link_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
             records.make_directory(link)
 
 
-@pytest.mark.parametrize("host", ["../../x", "web/1", "..", "²", "a b", "x\u202e"])
-def test_no_name_of_a_host_is_a_path(tmp_path: Path, host: str) -> None:
-    directory = tmp_path / "inner" / "ground_truth"
-    records.append_ground_truth(directory, "setup", contract.record(host, "running", result()), NOW)
-    [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert file.parent == directory
-    assert records.recorded_variant(directory, host) == "leaker"
-    records.write(tmp_path / "r", "status", [contract.record(host, "running", result())], NOW)
-    assert table.rows([contract.record(host, "running", {})], set())[0][0]["host"] == host
-
-
 def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path: Path) -> None:
     directory = tmp_path / "ground_truth"
     assert records.recorded_variant(directory, "web1") is None
@@ -122,66 +114,3 @@ def test_a_text_of_a_host_is_no_formula_in_the_csv(tmp_path: Path) -> None:
     records.write(tmp_path, "status", [contract.record("web1", "off_rate", found)], NOW)
     [line] = csv.DictReader((tmp_path / "status.csv").open())
     assert (line["message"], line["rate_mib_per_min"]) == ("'=HYPERLINK(1)", "-3.0")
-
-
-def test_table_lists_the_worst_first_and_counts() -> None:
-    listed, summary = table.rows(fleet(12), EXCEPTIONS)
-    assert [record["host"] for record in listed[:4]] == ["host7", "host3", "host11", "host1"]
-    assert summary == "12 hosts: 1 unreachable, 1 stalled, 1 off_rate, 9 leaking"
-    text = table.render(listed, summary)
-    assert text.splitlines()[0].split() == [
-        "host",
-        "outcome",
-        "PID",
-        "RSS",
-        "MiB",
-        "MiB/min",
-        "ceiling",
-        "in",
-        "message",
-    ]
-    assert re.search(r"^host1 +leaking +4711 +115.5 +31.00 ±0.04 +30 min$", text, re.MULTILINE)
-    assert text.endswith(summary)
-
-
-def test_table_of_a_large_fleet_lists_the_exceptions_alone() -> None:
-    listed, summary = table.rows(fleet(500), EXCEPTIONS)
-    assert [record["host"] for record in listed] == ["host7", "host3", "host11"]
-    assert summary.startswith("500 hosts: 1 unreachable, 1 stalled, 1 off_rate, 497 leaking (497 not listed")
-    assert len(table.rows(fleet(500), EXCEPTIONS, everything=True)[0]) == 500
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(59, "59 s"), (1800, "30 min"), (19000, "5.3 h")])
-def test_time_spans(seconds: float, text: str) -> None:
-    assert table.span(seconds) == text
-
-
-def test_page_holds_what_it_shows_and_needs_no_network(tmp_path: Path) -> None:
-    hosts = [*fleet(2), contract.record("</script><script>alert(1)", "leaking", result())]
-    page.write({"generated_at": "now", "operation": "status", "hosts": hosts}, tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text()
-    assert "<script>alert" not in text
-    assert not re.search(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//""", text)
-    assert "target (30 MiB/min)" in text
-
-
-def run_status(tmp_path: Path, *arguments: str) -> str:
-    """Run status on two hosts that do not answer, on a terminal, and return what it shows."""
-    deaf = "ansible_host=127.0.0.1 ansible_port=9"
-    (tmp_path / "hosts.ini").write_text(f"[memory_leak]\na {deaf}\nb {deaf}\n")
-    settings = ["-e", f"memory_leak_report_dir={tmp_path}/r", "-e", f"memory_leak_ground_truth_dir={tmp_path}/t"]
-    status, shown = terminal.run_playbook("status", "-i", str(tmp_path / "hosts.ini"), *settings, *arguments)
-    assert status == 4
-    return shown
-
-
-def test_a_run_shows_the_table_alone_and_with_v_everything(tmp_path: Path) -> None:
-    quiet = run_status(tmp_path)
-    assert not re.search("PLAY|TASK|fatal", quiet), quiet
-    assert quiet.strip().splitlines()[-1] == "2 hosts: 2 unreachable"
-    status = json.loads((tmp_path / "r" / "status.json").read_text())
-    assert [host["outcome"] for host in status["hosts"]] == ["unreachable"] * 2
-    assert (tmp_path / "r" / "report.html").exists()
-    assert not (tmp_path / "t").exists()  # of hosts that don't answer nothing is known
-    loud = run_status(tmp_path, "-v")
-    assert re.search("PLAY.*TASK.*PLAY RECAP.*2 hosts: 2 unreachable", loud, re.DOTALL)

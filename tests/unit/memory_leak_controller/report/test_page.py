@@ -1,0 +1,19 @@
+"""report.html as a file: nothing from a network, nothing of a host taken for markup."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from helpers.sample_records import fleet, result
+from memory_leak_controller import contract
+from memory_leak_controller.report import page
+
+
+def test_page_holds_what_it_shows_and_needs_no_network(tmp_path: Path) -> None:
+    hosts = [*fleet(2), contract.record("</script><script>alert(1)", "leaking", result())]
+    page.write({"generated_at": "now", "operation": "status", "hosts": hosts}, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert not re.search(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//""", text)
+    assert "target (30 MiB/min)" in text

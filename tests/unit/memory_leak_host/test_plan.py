@@ -1,0 +1,53 @@
+"""What is refused before anything is changed."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from helpers import definitions
+from memory_leak_host import observation, plan
+
+MIB = 1024**2
+
+
+DEAD = subprocess.Popen(["/bin/true"])
+
+
+DEAD.wait()
+
+
+@pytest.mark.parametrize(
+    ("changes", "held_mib", "words"),
+    [
+        ({}, 0, []),
+        ({"memory_max_bytes": 1400 * MIB}, 0, []),
+        (
+            {"memory_max_bytes": 1401 * MIB},
+            0,
+            ["memory_leak_memory_max", "1401 MiB", "1528 MiB", "of 2000", "500 MiB of swap"],
+        ),
+        ({"memory_max_bytes": 1401 * MIB}, 10, []),
+        (
+            {"target_rate_mib_per_min": 4.0},
+            0,
+            ["memory_leak_rate_mib_per_min (4)", "256.0 min", "memory_leak_runtime_max", "240.0 min"],
+        ),
+        ({"runtime_max_s": 600}, 0, ["34.1 min", "10.0 min"]),
+        ({"runtime_max_s": 600, "target_rate_mib_per_min": 103.0}, 0, []),
+    ],
+)
+def test_a_host_without_the_capacity_is_refused(changes: dict[str, Any], held_mib: int, words: list[str]) -> None:
+    available = {"MemTotal": 2000 * MIB, "MemAvailable": 1528 * MIB, "SwapTotal": 500 * MIB}
+    problem = plan.capacity_problem(definitions.default(**changes), available, held_mib * MIB)
+    assert (problem is None) == (not words)
+    assert [word for word in words if word not in str(problem)] == []
+
+
+def test_a_unit_that_is_named_like_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "capacity_problem", lambda *_: None)
+    host = observation.Host(definitions.default(unit="backup.service", directory="/srv/of-nobody"), [], b"")
+    with pytest.raises(plan.Refused, match="memory_leak_unit is backup, which is an account of this host"):
+        plan.refuse_or_fail(host, b"")
