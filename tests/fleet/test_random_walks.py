@@ -32,6 +32,7 @@ IN_THE_WAY = (
     f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
     f"|| grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
+PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"
 DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
 
 
@@ -85,7 +86,8 @@ class Walk:
         assert in_the_way or result["outcome"] != "failed", f"{self.trail}\n{result}"
         # Something in the way may keep a killed run's remains where they are; else host and result must agree.
         if not in_the_way and operation != "status":
-            assert inspect(self.fleet, self.number, result) == [], self.trail
+            wrong = inspect(self.fleet, self.number, result)
+            assert wrong == [], f"{wrong}\n{self.trail}\n{result}\n{self.fleet.run(self.number, PROCESSES).stdout}"
 
 
 def test_random_walks(fleet: Fleet) -> None:
