@@ -16,6 +16,7 @@ try:
 except ImportError:
     lifecycle = None  # type: ignore[assignment]
 
+NOT_INSTALLED = "the Python package memory-leak-lab is not installed: run script/bootstrap in a checkout, or pip install 'CHECKOUT[reports]'"
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["up", "down"], "required": True},
     "name": {"type": "str", "required": True},
@@ -38,7 +39,7 @@ class ActionModule(ActionBase):
         """Return `changed`, and the names of the hosts that were started or stopped as `hosts`."""
         super().run(tmp, task_vars)
         if lifecycle is None:
-            return {"failed": True, "msg": "the Python package of this project is not installed: run script/bootstrap"}
+            return {"failed": True, "msg": NOT_INSTALLED}
         _checked, arguments = self.validate_argument_spec(
             argument_spec=ARGUMENTS,
             required_if=[("state", "up", ("driver", "host_count", "releases", "users", "memory_mib"))],
