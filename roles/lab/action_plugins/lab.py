@@ -16,7 +16,10 @@ try:
 except ImportError:
     lifecycle = None  # type: ignore[assignment]
 
-NOT_INSTALLED = "the Python package memory-leak-lab is not installed: run script/bootstrap in a checkout, or pip install 'CHECKOUT[reports]'"
+NOT_INSTALLED = (
+    "the Python package memory-leak-lab is not installed: run script/bootstrap in a checkout, "
+    "or pip install 'CHECKOUT[reports]'"
+)
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["up", "down"], "required": True},
     "name": {"type": "str", "required": True},
