@@ -248,7 +248,8 @@ INITIAL_STATES = (
     ),
     InitialState(
         "started by hand, and its directory renamed",
-        BY_HAND.format("python3 workload.py") + f"; mv {DIRECTORY} /mcp/scenarios/renamed",
+        BY_HAND.format("python3 workload.py")
+        + f"; grep -q 'Session cache' {WORKLOAD} && mv {DIRECTORY} /mcp/scenarios/renamed; true",
         "running",
         undo=f"mv -T /mcp/scenarios/renamed {DIRECTORY} || rm -r /mcp/scenarios/renamed",
     ),

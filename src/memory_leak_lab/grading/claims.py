@@ -69,7 +69,7 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
             ends = [
                 (run.ceiling_bytes / 2**20 - (last_size_mib or 0)) / run.target_rate_mib_per_min
                 for run in runs
-                if run.ceiling_bytes
+                if run.ceiling_bytes and run.target_rate_mib_per_min
             ]
             if ends:
                 true = min(ends, key=lambda end: abs(end - low))

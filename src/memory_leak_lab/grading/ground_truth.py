@@ -129,6 +129,10 @@ def _line(path: Path, number: int, text: str) -> GroundTruthLine:
     complaint = misfit(found, GroundTruthLine)
     if complaint:
         raise ValueError(f"{path}, line {number}: {complaint}")
+    try:
+        datetime.fromisoformat(found["started_at"] or found["time"])
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: started_at is {found['started_at']!r}: {error}") from error
     return cast(GroundTruthLine, found)
 
 

@@ -106,3 +106,14 @@ def test_no_number_is_too_large_for_the_grades(tmp_path: Path) -> None:
     records, errors = grading.grade_all(tmp_path, TRUTHS)
     assert errors == []
     json.dumps(records, allow_nan=False)
+
+
+def test_a_start_that_is_no_time_costs_that_line(tmp_path: Path) -> None:
+    good = (GROUND_TRUTH / "web1.jsonl").read_text().splitlines()
+    lie = json.dumps({**json.loads(good[0]), "started_at": "yesterday", "target_rate_mib_per_min": 0})
+    stopped = json.dumps({**json.loads(good[0]), "target_rate_mib_per_min": 0.0})
+    (tmp_path / "web1.jsonl").write_text("\n".join([lie, stopped]) + "\n")
+    problems: list[str] = []
+    loaded = ground_truth.load(tmp_path, problems)["web1"]
+    assert ["line 1: started_at is 'yesterday'" in problem for problem in problems] == [True]
+    grade.grade(f"{DIAGNOSIS} It is killed in 5 minutes.", loaded)
