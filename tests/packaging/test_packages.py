@@ -245,6 +245,18 @@ def test_a_callback_of_another_version_is_one_sentence(collections: Path, tmp_pa
     assert "Traceback" not in said and "bug" not in said and "UNREACHABLE" not in said
 
 
+def test_two_copies_of_the_callback_make_one_report(collections: Path, tmp_path: Path) -> None:
+    """As where the collection's report is enabled, and a play uses a plain role that brings the same callback."""
+    shutil.copytree(ROLE, tmp_path / "roles" / "memory_leak")
+    (tmp_path / "play.yml").write_text(USERS_PLAY.format(role="memory_leak"))
+    (tmp_path / "hosts.ini").write_text("[memory_leak]\na memory_leak_unit=a/b\n")
+    (tmp_path / "ansible.cfg").write_text(CONFIGURATION)
+    command = [BIN / "ansible-playbook", "play.yml", "-i", "hosts.ini"]
+    said = run(*command, cwd=tmp_path, fails=True, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections)})
+    assert said.count("1 host: 1 refused") == 1
+    assert "makes no report" not in said
+
+
 def test_an_installed_package_of_another_version_does_not_shadow_the_role(tmp_path: Path) -> None:
     """The role's plugins import their own modules, whatever is installed beside Ansible."""
     shadow = tmp_path / "site" / "memory_leak_controller"

@@ -36,7 +36,7 @@ UNKNOWN_VARIANT = (
 LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
 # Callbacks are loaded before: said here, it is said once and costs no host anything.
-if not report.is_enabled:
+if not report.callback_file:
     Display().warning(report.NOT_ENABLED)
 # A worker's garbage collector leaves alone what was made before the fork, so those pages need not be copied.
 gc.freeze()

@@ -96,7 +96,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        report.is_enabled = True
+        report.callback_file = report.callback_file or __file__
+        self.disabled = report.callback_file != __file__  # Ansible calls no callback that says so
         self._runs: list[Run] = []
         self._play: Any = None
         self._settings: dict[str, dict[str, Any]] = {}  # by task
