@@ -1,8 +1,12 @@
-"""The version of this package, and whether a playbook that calls it is of the same one."""
+"""The version of this package, and whether a playbook that calls it is of the same one.
+
+`python -m memory_leak_lab.version VERSION` exits 1 with a message if it is not.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
 from memory_leak_controller import __version__
 
@@ -20,3 +24,7 @@ def mismatch(for_version: str) -> str | None:
         f"the playbook is of version {for_version}, and the Python package memory-leak-lab of {__version__}: install version "
         f"{for_version} of the package, pip install 'CHECKOUT[reports]'"
     )
+
+
+if __name__ == "__main__":
+    sys.exit(mismatch(sys.argv[1]))

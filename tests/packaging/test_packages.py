@@ -107,6 +107,15 @@ def ansible_environment(environment: Path) -> Path:
     return environment
 
 
+@pytest.fixture(scope="session")
+def bare_ansible(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of programs of a fresh environment with nothing but Ansible."""
+    work = tmp_path_factory.mktemp("ansible")
+    run(sys.executable, "-m", "venv", work / "venv", cwd=work)
+    install(work / "venv" / "bin", ansible_core())
+    return work / "venv" / "bin"
+
+
 def install(programs: Path, *requirements: object) -> None:
     """Install packages into an environment."""
     constraints = PROJECT / "constraints.txt"
@@ -125,11 +134,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         drivers.get("nspawn").check(["bookworm"])
     except DriverUnavailableError as error:
         pytest.skip(str(error))
-    fleet = Fleet(2, tmp_path_factory.mktemp("fleet"), "packaging")
-    try:
-        yield fleet
-    finally:
-        fleet.down()
+    work = tmp_path_factory.mktemp("fleet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(work / "state"))
+        fleet = Fleet(2, work, "packaging")
+        try:
+            yield fleet
+        finally:
+            fleet.down()
 
 
 def test_the_version_has_one_source() -> None:
@@ -280,6 +292,20 @@ def test_an_installed_package_of_another_version_does_not_shadow_the_role(tmp_pa
     assert "1 host: 1 unreachable" in said
 
 
+def test_the_collection_needs_nothing_but_ansible(
+    fleet: Fleet, collections: Path, bare_ansible: Path, tmp_path: Path
+) -> None:
+    """Setup, status, reset and cleanup from an empty directory, without the Python package and what it needs."""
+    (tmp_path / "ansible.cfg").write_text(CONFIGURATION)
+    for name, counts in (("setup", "running"), ("status", "running"), ("reset", "running"), ("cleanup", "absent")):
+        command = [bare_ansible / "ansible-playbook", f"sre_incidents.memory_leak.{name}", "-i", fleet.inventory(2)]
+        said = run(*command, cwd=tmp_path, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections)})
+        assert f"2 hosts: 2 {counts}" in said
+        assert json.loads((tmp_path / "reports" / "status.json").read_text())["operation"] == name
+    assert {path.name for path in tmp_path.iterdir()} == {"ansible.cfg", "reports"}
+    assert not list((collections / INSTALLED).rglob("reports"))
+
+
 def test_the_collection_runs_from_an_empty_directory(
     fleet: Fleet, collections: Path, ansible_environment: Path, tmp_path: Path
 ) -> None:
@@ -353,15 +379,35 @@ def test_the_plain_role_works(fleet: Fleet, checkout: Path, tmp_path: Path) -> N
     assert "memory_leak makes no report, since its callback memory_leak_report is not loaded: import the role" in said
 
 
-def test_without_the_package_a_playbook_says_what_to_install(collections: Path, tmp_path: Path) -> None:
-    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
-    programs = tmp_path / "venv" / "bin"
-    install(programs, ansible_core())
-    path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    command = [programs / "ansible-playbook", "sre_incidents.memory_leak.grade"]
-    said = " ".join(run(*command, cwd=tmp_path, fails=True, environment=path).split())
-    assert f"the Python package memory-leak-lab is not installed for {programs}/python" in said
+@pytest.mark.parametrize("playbook", ["grade", "investigate", "lab_down"])
+def test_without_the_package_a_playbook_says_what_to_install(
+    playbook: str, collections: Path, bare_ansible: Path, tmp_path: Path
+) -> None:
+    said = play_nowhere(playbook, bare_ansible, collections, tmp_path)
+    assert "the Python package memory-leak-lab is not installed" in said
     assert "pip install 'CHECKOUT[reports]'" in said
+
+
+@pytest.mark.parametrize("playbook", ["grade", "investigate"])
+def test_a_playbook_refuses_a_package_of_another_version(
+    playbook: str, collections: Path, ansible_environment: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(collections, tmp_path / "collections", symlinks=True)
+    init = tmp_path / "collections" / INSTALLED / "roles" / "memory_leak" / "memory_leak_controller" / "__init__.py"
+    init.write_text(init.read_text().replace(memory_leak_controller.__version__, "9.9.9"))
+    said = play_nowhere(playbook, ansible_environment, tmp_path / "collections", tmp_path)
+    installed = memory_leak_controller.__version__
+    assert f"the playbook is of version 9.9.9, and the Python package memory-leak-lab of {installed}" in said
+
+
+def play_nowhere(playbook: str, programs: Path, collections: Path, work: Path) -> str:
+    """Run a playbook of the collection that fails before it touches its host, and return what it said."""
+    (work / "hosts.ini").write_text("[memory_leak]\na ansible_host=127.0.0.1 ansible_port=9\n")
+    command = [programs / "ansible-playbook", f"sre_incidents.memory_leak.{playbook}", "-i", "hosts.ini"]
+    path = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    said = " ".join(run(*command, cwd=work, fails=True, environment=path).split())
+    assert "UNREACHABLE" not in said and "Traceback" not in said
+    return said
 
 
 def test_watching_without_ansible_says_what_to_install(

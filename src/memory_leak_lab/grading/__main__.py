@@ -128,7 +128,7 @@ def _judge() -> grade.Judge:
         from memory_leak_lab.grading.judge import Judge  # noqa: PLC0415 # needs more than grading does
     except ImportError as error:
         raise ImportError(
-            f"--judge takes the package openai: pip install 'memory-leak-lab[judge]' ({error})"
+            f"--judge takes the package openai: install it, pip install 'CHECKOUT[judge]' ({error})"
         ) from error
     return Judge()
 
