@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# The file of the callback that makes the reports. The callback sets this when Ansible loads it; of several copies the first makes
-# the reports. Ansible loads it by itself in a checkout and for a plain role that is imported; a collection's must be enabled.
+# The file of the callback that makes the reports, set when Ansible loads it; of several copies the first makes the reports.
+# Ansible loads it by itself in a checkout and for a plain role that is imported; a collection's must be enabled.
 callback_file = ""
 _HOW_TO_ENABLE = (
     "set callbacks_enabled = sre_incidents.memory_leak.memory_leak_report under [defaults] in ansible.cfg"
