@@ -10,11 +10,17 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .parsing import PREFIX, observe_verified
-from .variables import TABLE
+from .variables import TABLE, Variable
 
-ARGUMENT_SPEC = {
-    variable.full_name: {"type": variable.type, "required": True}
-    | ({"choices": list(variable.choices)} if variable.choices else {})
+LONGEST_SHOWN_VALUE = 200
+# One per variable, so that a value which the validator itself stumbles over costs no other its message.
+VALIDATORS = {
+    variable.full_name: ArgumentSpecValidator(
+        {
+            variable.full_name: {"type": variable.type, "required": True}
+            | ({"choices": list(variable.choices)} if variable.choices else {})
+        }
+    )
     for variable in TABLE
 }
 DEFAULTS = {variable.full_name: variable.default for variable in TABLE}
@@ -26,31 +32,65 @@ def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], li
     Returns the definition, the settings that stay on the controller, by the keys in variables.TABLE, and a list of messages,
     each naming the variable, its value and what is allowed. Definition and settings are complete only if there are none.
     """
-    checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(values)
-    if checked.error_messages:
-        return {}, {}, [_with_value(message, values) for message in checked.error_messages]
+    typed, errors = _typed(values)
+    if errors:
+        return {}, {}, errors
     results: dict[str, dict[str, Any]] = {"definition": {}, "settings": {}}
-    errors: list[str] = []
     for variable in TABLE:
         parse = variable.parse
-        if variable.name == "observe_seconds" and checked.validated_parameters[f"{PREFIX}verify"]:
+        if variable.name == "observe_seconds" and typed[f"{PREFIX}verify"]:
             parse = observe_verified
         try:
-            value = parse(checked.validated_parameters[variable.full_name])
+            value = parse(typed[variable.full_name])
         except ValueError as error:
-            errors.append(f"{variable.full_name} is {values[variable.full_name]!r}: it must be {error}")
+            errors.append(f"{variable.full_name} is {_shown(values[variable.full_name])}: it must be {error}")
         else:
             results[variable.goes_to][variable.key or variable.name] = value
     definition, settings = results["definition"], results["settings"]
+    if errors:
+        return definition, settings, errors
     if settings["allow_host_oom"]:
         definition["memory_max_bytes"] = None
-    return definition, settings, errors or [*_clashes(definition), *_too_many(settings)]
+    return definition, settings, [*_clashes(definition), *_too_many(settings)]
 
 
-def _with_value(message: str, values: dict[str, Any]) -> str:
-    """Add the value to a message of the argument spec validator, which names the variable alone."""
-    named = next((name for name in sorted(values, key=len, reverse=True) if name in message), None)
-    return f"{message} (it is {values[named]!r})" if named else message
+def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values converted to the types of the variables, and a message for each that can't be."""
+    typed: dict[str, Any] = {}
+    errors: list[str] = []
+    for variable in TABLE:
+        name = variable.full_name
+        if name not in values:
+            errors.append(f"{name} is missing")
+            continue
+        try:
+            if variable.type == "int" and "e" in str(values[name]).lower():
+                raise ValueError("exponent")  # the validator would write 1e999999999 out
+            checked = VALIDATORS[name].validate({name: values[name]})
+            fits = not checked.error_messages
+        except (ArithmeticError, ValueError):  # infinity as an integer, an integer of too many digits
+            fits = False
+        if fits:
+            typed |= checked.validated_parameters
+        else:
+            errors.append(f"{name} is {_shown(values[name])}: it must be {_expected(variable)}")
+    return typed, errors
+
+
+def _expected(variable: Variable) -> str:
+    """Return what a message says is allowed, by type and choices."""
+    if variable.choices:
+        return f"one of {', '.join(choice or 'an empty text' for choice in variable.choices)}"
+    return {"bool": "true or false", "float": "a number", "int": "a whole number", "str": "text"}[variable.type]
+
+
+def _shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a value of type {type(value).__name__} too long to show"
+    return text if len(text) <= LONGEST_SHOWN_VALUE else f"{text[:LONGEST_SHOWN_VALUE]}…"
 
 
 def _clashes(definition: dict[str, Any]) -> list[str]:

@@ -84,6 +84,17 @@ def test_a_bad_value_is_named_with_its_variable(name: str, value: Any) -> None:
         assert str(value) in errors[0] or repr(value) in errors[0]
 
 
+def test_a_value_that_cannot_even_be_written_is_named_with_its_variable() -> None:
+    for name in (
+        "memory_leak_observe_seconds",
+        "memory_leak_rate_mib_per_min",
+        "memory_leak_unit",
+        "memory_leak_verify",
+    ):
+        (message,) = validation.validate(validation.DEFAULTS | {name: 10**5000})[2]
+        assert message.startswith(f"{name} is a value of type int too long to show: it must be ")
+
+
 def test_all_bad_values_are_named_at_once() -> None:
     _definition, errors = check(rate_mib_per_min=0, memory_max="1", unit="a b")
     assert len(errors) == 3

@@ -94,12 +94,14 @@ VALUES = st.one_of(
 @example(name="memory_leak_log_file", value="/tmp/x\n")
 @example(name="memory_leak_rate_mib_per_min", value=math.nan)
 @example(name="memory_leak_unit", value="memory-leak.service\n")
+@example(name="memory_leak_observe_seconds", value="inf")
+@example(name="memory_leak_observe_seconds", value="1e999999999")
 def test_a_value_is_refused_by_name_or_taken_literally(name: str, value: Any) -> None:
     definition, found, errors = validation.validate(DEFAULTS | {name: value})
     if errors:
         assert all(name in error for error in errors)
-        assert repr(value) in " ".join(errors) or str(value) in " ".join(errors)
-        assert re.search(r"must be|allowed|unable to convert|cannot be converted|is not|are", errors[0])
+        assert any(repr(value)[:200] in error or str(value) in error for error in errors)
+        assert re.search(r"must be|must differ|are both", errors[0])
         return
     check_definition(assignment.apply(definition, found, "host", "leaker"))
 
