@@ -25,6 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from memory_leak_controller import growth
 from memory_leak_lab import pictures
@@ -99,7 +100,7 @@ def table(history: dict[str, list[Sample]]) -> Table:
     for host, samples in history.items():
         now = samples[-1]
         rss = f"{now['rss_bytes'] / 1024**2:.1f}" if now["rss_bytes"] else ""
-        view.add_row(host, now["outcome"], rss, rate(samples), spark(samples))
+        view.add_row(Text(host), now["outcome"], rss, rate(samples), spark(samples))
     return view
 
 
@@ -118,7 +119,7 @@ def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, 
                 sizes = (
                     f"{host} {(samples[-1]['rss_bytes'] or 0) / 1024**2:6.1f} MiB" for host, samples in history.items()
                 )
-                console.print(f"{asked - began:3.0f} s  {'  '.join(sizes)}", highlight=False)
+                console.print(f"{asked - began:3.0f} s  {'  '.join(sizes)}", highlight=False, markup=False)
             time.sleep(max(0, INTERVAL_S - (time.monotonic() - asked)))
         live.update(table(history), refresh=True)
     console.print()

@@ -113,3 +113,35 @@ def test_each_operation_of_a_playbook_has_its_own_table(tmp_path: Path) -> None:
     assert output.count("2 hosts: 2 failed") == 2, output
     assert len(records) == 2
     assert json.loads((tmp_path / "r" / "status.json").read_text())["operation"] == "cleanup"
+
+
+@pytest.mark.parametrize("bad", ["rate_mib_per_min=0", "seed='{{ nowhere }}'"])
+def test_a_bad_value_sends_no_report_elsewhere(tmp_path: Path, bad: str) -> None:
+    inventory = f"[memory_leak]\na {LOCAL} memory_leak_{bad}\n"
+    run(tmp_path, "status.yml", inventory, "-e", f"memory_leak_report_dir={tmp_path}/r")
+    hosts = json.loads((tmp_path / "r" / "status.json").read_text())["hosts"]
+    assert [host["host"] for host in hosts] == ["a"]
+
+
+LATER = """
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_NAME = "zz_later"
+
+    def v2_playbook_on_stats(self, stats):
+        print("the later callback has the stats")
+"""
+
+
+def test_callbacks_behind_the_report_have_the_end_of_a_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taken").write_text("a file, no directory")
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks" / "zz_later.py").write_text(LATER)
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(tmp_path / "callbacks"))
+    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "zz_later")
+    arguments = ["-e", f"memory_leak_report_dir={tmp_path}/taken"]
+    _status, output, _records = run(tmp_path, "status.yml", f"[memory_leak]\na {LOCAL}\n", *arguments)
+    assert "could not write the report" in output
+    assert "the later callback has the stats" in output

@@ -39,11 +39,11 @@ def output(*command):
     return (done.stdout or done.stderr).decode(errors="replace").rstrip()
 
 
-def text_as(owner, path, most_bytes, from_end=False):
+def text_as(owner, path, most_bytes, from_end=False, root="/"):
     """Return the beginning or the end of a regular file as far as its owner, or a process's, can read it; else None."""
     if not owner or not path:
         return None
-    found = owner_access.read(path, most_bytes, owner, -most_bytes if from_end else 0)
+    found = owner_access.read(path, most_bytes, owner, -most_bytes if from_end else 0, root)
     return None if found is None else found.decode(errors="replace")
 
 
@@ -120,10 +120,18 @@ def oom_kills():
     return kills
 
 
-def unit_in(cgroup):
-    """Return the unit of a control group's path, or an empty text."""
-    units = [part for part in cgroup.strip().split("/") if part.endswith((".service", ".scope"))]
-    return units[-1] if units else ""
+def unit_in(cgroup, root=None):
+    """Return the system's unit in a control group's path, or an empty text.
+
+    That is the first below the slices: what follows was named by the unit itself, such as a user's own manager. In some
+    containers paths start outside: at `root`, by default where PID 1 is.
+    """
+    if root is None:
+        root = (proc.cgroups(1) or [""])[-1].removesuffix("/init.scope").rstrip("/")
+    for part in cgroup.strip().removeprefix(root).split("/"):
+        if part.endswith((".service", ".scope")):
+            return part
+    return ""
 
 
 def unit_now(unit, pid):
@@ -144,17 +152,17 @@ def unit_now(unit, pid):
         "status": output("systemctl", "status", unit, "--no-pager", "--lines=0") if pid else "",
         "journal": output("journalctl", "-u", unit, "-n", "10", "-o", "short-iso", "--no-pager"),
         "log": text_as(owner, log[1], LAST_LOG_BYTES, from_end=True) if log else None,
-        **program(command, "", owner),
+        **program(command, "", owner, f"/proc/{pid}/root" if pid else "/"),
     }
 
 
-def program(command, directory, owner):
-    """Return the script that a Python command runs, with its text as far as the owner can read it."""
+def program(command, directory, owner, root="/"):
+    """Return the script that a Python command runs, with its text as far as the owner can read it; paths start at `root`."""
     if command and "python" in os.path.basename(command[0]):
         for argument in command[1:]:
             if not argument.startswith("-"):
                 path = os.path.join(directory, argument)
-                return {"script": path, "source": text_as(owner, path, MOST_SOURCE_BYTES)}
+                return {"script": path, "source": text_as(owner, path, MOST_SOURCE_BYTES, root=root)}
     return {"script": None, "source": None}
 
 
@@ -177,7 +185,7 @@ def described(pid):
         "maps": text_of(f"/proc/{pid}/smaps_rollup"),
         "service": unit_now(unit, int(pid)),
         "log": log,
-        **program(command, directory, owner),
+        **program(command, directory, owner, f"/proc/{pid}/root"),
     }
 
 

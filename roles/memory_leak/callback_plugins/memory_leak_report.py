@@ -6,6 +6,7 @@ It works with ansible-core alone. With rich it has colours and a progress bar on
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ansible import context
+from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
@@ -103,6 +105,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._settings: dict[str, dict[str, Any]] = {}  # by task
         self._progress: Any = None
 
+    def v2_playbook_on_start(self, _playbook: Any) -> None:
+        """Move behind all other callbacks: an exit that this one raises at the end would keep the event from those behind."""
+        frame = inspect.currentframe()
+        while frame and not isinstance(frame.f_locals.get("self"), TaskQueueManager):
+            frame = frame.f_back
+        if frame:
+            manager = frame.f_locals["self"]
+            # A new list: Ansible is iterating over the other.
+            manager._callback_plugins = sorted(manager._callback_plugins, key=lambda plugin: plugin is self)
+
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Keep the play, which knows the variables."""
         self._play = play
@@ -178,15 +190,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return _attempt([write_status, write_page, *([write_records] if records_file else [])])
 
     def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
-        """Return the settings that stay on the controller, as they are for a host; the defaults where they are not valid."""
+        """Return the settings that stay on the controller, as they are for a host; the defaults of those that are not valid."""
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
         templar = Templar(loader=self._play.get_loader(), variables=variables)
-        values = {name: templar.template(variables[name]) for name in validation.DEFAULTS if name in variables}
-        for attempt in (values, {}):
-            _definition, settings, errors = validation.validate(validation.DEFAULTS | attempt)
-            if not errors:
-                break
-        return settings
+        values = {}
+        for name in validation.DEFAULTS.keys() & variables.keys():
+            try:
+                values[name] = templar.template(variables[name])
+            except Exception as error:  # the action says so for each host
+                self._display.vvv(f"{name}: {error}")
+        return validation.valid_settings(values)
 
     def _collect(self, result: Any, outcome: str | None = None) -> None:
         task, host, fields = _parts(result)
@@ -216,9 +229,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if run.operation == operation:
                 return run
         settings = self._settings.get(task._uuid) or next(iter(self._settings.values()), None)
-        if settings is None:
-            _definition, settings, _errors = validation.validate(validation.DEFAULTS)
-        self._runs.append(Run(operation, task.check_mode, settings))
+        self._runs.append(Run(operation, task.check_mode, settings or validation.valid_settings({})))
         return self._runs[-1]
 
 

@@ -244,8 +244,8 @@ class Result(TypedDict):
     message: str
     changes: list[str]  # what was, or in check mode would be, done
     warnings: list[str]
-    before: dict[str, Any] | None  # the definition found, for a diff
-    after: dict[str, Any] | None
+    before: dict[str, str | float | None] | None  # the definition found, for a diff
+    after: dict[str, str | float | None] | None
     observation: Observation | None
 
 

@@ -83,8 +83,15 @@ def _misfit_of_list(value: Any, arguments: tuple[Any, ...], name: str) -> str | 
     return next(filter(None, found), None)
 
 
-def _misfit_of_dict(value: Any, _arguments: tuple[Any, ...], name: str) -> str | None:
-    return None if isinstance(value, dict) else _complaint(value, "a dictionary", name)
+def _misfit_of_dict(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:
+    if not isinstance(value, dict) or len(value) > LONGEST_LIST:
+        return _complaint(value, "a dictionary", name)
+    kind_of_key, kind = arguments
+    found = (
+        misfit(key, kind_of_key, f"a key of {name}") or misfit(each, kind, f"{name}.{key}"[:100])
+        for key, each in value.items()
+    )
+    return next(filter(None, found), None)
 
 
 def _misfit_of_literal(value: Any, arguments: tuple[Any, ...], name: str) -> str | None:

@@ -54,6 +54,13 @@ def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], li
     return definition, settings, [*_clashes(definition), *_too_many(settings)]
 
 
+def valid_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that stay on the controller, with the default in place of each value that is not allowed."""
+    valid = {name: value for name, value in values.items() if not validate(DEFAULTS | {name: value})[2]}
+    defaults, settings = validate(DEFAULTS)[1], validate(DEFAULTS | valid)[1]
+    return defaults | settings
+
+
 def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the values converted to the types of the variables, and a message for each that can't be."""
     typed: dict[str, Any] = {}

@@ -22,16 +22,16 @@ O_PATH = getattr(os, "O_PATH", 0o10000000)
 
 
 def owner(pid: int) -> Owner | None:
-    """Return with whose rights a process opens files, or None if it has ended."""
+    """Return whose process it is: user, group and further groups; None if it has ended.
+
+    Where it has several users or groups it is not root's: anyone chooses the arguments of a setuid program.
+    """
     try:
         fields = dict(line.split(":", 1) for line in proc.text(f"/proc/{pid}/status").splitlines() if ":" in line)
-        return (
-            int(fields["Uid"].split()[3]),
-            int(fields["Gid"].split()[3]),
-            [int(each) for each in fields["Groups"].split()],
-        )
-    except (OSError, KeyError, IndexError, ValueError):
+        users, own_groups, groups = ([int(each) for each in fields[name].split()] for name in ("Uid", "Gid", "Groups"))
+    except (OSError, KeyError, ValueError):
         return None
+    return next(filter(None, users), 0), next(filter(None, own_groups), 0), groups
 
 
 def stdout(pid: int) -> str:
@@ -39,11 +39,12 @@ def stdout(pid: int) -> str:
     return f"/proc/{pid}/fd/1"
 
 
-def read(path: str, most_bytes: int, of: Owner, offset: int = 0) -> bytes | None:
+def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/") -> bytes | None:
     """Return what a regular file holds from an offset on, `most_bytes` at most, or None where this owner can't read it.
 
-    A negative offset counts from the end. A child reads it, which has given up all other rights for good. It finds the file
-    with these rights too, but for one that is reached through a descriptor of a process (see `stdout`).
+    A negative offset counts from the end. `root` is where the path starts: `/proc/PID/root` is what a process sees. A child
+    reads it, which has given up all other rights for good. It finds the file with these rights too, but for one that is reached
+    through a descriptor of a process (see `stdout`).
     """
     output, inlet = os.pipe()
     child = os.fork()
@@ -51,13 +52,19 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0) -> bytes | None
         status = 1
         try:
             os.close(output)
-            # This opens nothing: neither does it wait for anyone, nor does a device notice.
+            # O_PATH opens nothing: neither does it wait for anyone, nor does a device notice.
             place = os.open(path, O_PATH) if path.startswith("/proc/") else None
+            descriptors = os.open("/proc/self/fd", O_PATH)  # the process may see no /proc
+            if root != "/":
+                os.chroot(root)
+                os.chdir("/")
             user, group, groups = of
             os.setgroups(groups)
             os.setresgid(group, group, group)
             os.setresuid(user, user, user)
-            _copy(os.open(path, O_PATH) if place is None else place, most_bytes, offset, inlet)
+            if place is None:
+                place = os.open(path, O_PATH)
+            _copy(place, descriptors, most_bytes, offset, inlet)
             status = 0
         finally:
             os._exit(status)
@@ -69,12 +76,12 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0) -> bytes | None
     return received if os.waitpid(child, 0)[1] == 0 else None
 
 
-def _copy(place: int, most_bytes: int, offset: int, inlet: int) -> None:
+def _copy(place: int, descriptors: int, most_bytes: int, offset: int, inlet: int) -> None:
     """Copy a part of a file to a pipe. Raises OSError for what is no regular file, which is never opened for reading."""
     size = os.fstat(place).st_size
     if not stat.S_ISREG(os.fstat(place).st_mode):
         raise OSError("no regular file")
-    source = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK)
+    source = os.open(str(place), os.O_RDONLY | os.O_NONBLOCK, dir_fd=descriptors)
     os.lseek(source, max(0, size + offset) if offset < 0 else offset, os.SEEK_SET)
     left = most_bytes
     while left > 0:

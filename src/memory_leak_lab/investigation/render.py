@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 
-from memory_leak_controller.escaping import printable_values
+from memory_leak_controller.escaping import printable, printable_values
 from memory_leak_controller.report.records import make_directory, replace
 from memory_leak_lab.investigation import analysis, source
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding, Snapshot
@@ -23,11 +23,18 @@ SYSTEMD_TIME = "%a %Y-%m-%d %H:%M:%S %Z"
 UNLIMITED = "infinity"
 LATEST = 5  # of the rates in a log: the first is of a service that has only just started
 
+
+def code(text: str) -> str:
+    """Return a text of a host as a span of code in Markdown, which it can't end."""
+    return f"`{printable(text).replace('`', chr(39))}`"
+
+
 environment = Environment(
     loader=PackageLoader("memory_leak_lab.investigation", "."),
     autoescape=False,  # noqa: S701 # Markdown, not HTML
     keep_trailing_newline=True,
 )
+environment.filters["code"] = code
 
 
 def clock(unix_time: float) -> str:

@@ -224,7 +224,7 @@ def test_what_is_no_python_has_no_cause_to_read() -> None:
 
 
 HOSTILE = {
-    "name": "[/x]",
+    "name": "[/x]`\n# A heading",
     "command": ["python3", "caf\udce9", "\x1b[2J"],
     "log": "```\n# no end of the block\n\x07",
     "source": "x = " + "(" * 500 + "1" + ")" * 500 + "\ndef f(): x.append(1)\n",
@@ -247,7 +247,7 @@ def test_what_a_host_says_costs_the_others_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert re.search(r"^broken +could not be written: TypeError", done.stdout, re.MULTILINE)
     assert re.search(r"^gone +not inspected", done.stdout, re.MULTILINE)
-    assert done.stdout.count("[/x]") == 2
+    assert done.stdout.count(r"[/x]`\n# A heading") == 2
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {
         f"reports/{directory}/{host}.{suffix}"
@@ -259,4 +259,24 @@ def test_what_a_host_says_costs_the_others_nothing(tmp_path: Path) -> None:
     text = evidence.read_text()
     assert text.count("```") % 2 == 0
     assert not set(text) & set("\x1b\x07")
+    assert "\n# A heading" not in text + (tmp_path / "reports" / "diagnoses" / "web%2F1.reference.md").read_text()
     assert r"caf\udce9" in text
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "root", "unit"),
+    [
+        ("/system.slice/web.service", "", "web.service"),
+        ("/system.slice/system-web.slice/web@1.service/inner.service", "", "web@1.service"),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/web.service", "", "user@1000.service"),
+        ("/user.slice/user-1000.slice/session-3.scope\n", "", "session-3.scope"),
+        ("/machine.slice/lab.service/system.slice/web.service", "/machine.slice/lab.service", "web.service"),
+        ("/", "", ""),
+    ],
+)
+def test_a_user_gives_no_process_the_name_of_a_system_unit(cgroup: str, root: str, unit: str) -> None:
+    library = transport.library(PROJECT / "roles" / "memory_leak", ("proc", "owner_access"))
+    call = f"print(unit_in({cgroup!r}, {root!r}))"
+    program = f"{library}{SNAPSHOT_PROGRAM.read_text()}\n{call}\n"
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{unit}\n"

@@ -60,6 +60,8 @@ def test_an_answer_that_fits_is_taken() -> None:
         ({"password": "x"}, "it has a field too many: 'password'"),
         ({"workload": schema.empty(WorkloadState) | {"pid": -1}}, "workload.pid is -1: it must be at least 1"),
         ({"workload": schema.empty(WorkloadState) | {"unit": 5}}, "workload.unit is 5: it must be str"),
+        ({"before": {"user": ["x"]}}, "before.user is ['x']: it must be str"),
+        ({"after": {"x" * 70000: 1}}, "a key of after is"),
         ({"workload": None}, "workload is None: it must be WorkloadState"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from memory_leak_host import owner_access
+from memory_leak_host import owner_access, proc
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes on the rights of others")
 OWN = (os.geteuid(), os.getegid(), [os.getegid()])
@@ -88,3 +88,28 @@ def test_a_process_that_has_ended_has_no_owner() -> None:
     assert owner_access.owner(2**22 + 1) is None
     found: Any = owner_access.owner(os.getpid())
     assert found[:2] == (os.geteuid(), os.getegid())
+
+
+def test_a_path_is_looked_up_where_the_process_sees_it(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    inner = tmp_path / "root" / file.name
+    inner.write_bytes(b"inside")
+    assert owner_access.read(f"/{file.name}", 100, owner_access.NOBODY, root=str(tmp_path / "root")) == b"inside"
+    (tmp_path / "root" / "link").symlink_to("/etc/passwd")
+    assert owner_access.read("/link", 100, OWN, root=str(tmp_path / "root")) is None
+
+
+@pytest.mark.parametrize(
+    ("users", "groups", "expected"),
+    [
+        ("1000 1000 1000 1000", "100 100 100 100", (1000, 100, [100, 4])),
+        ("1000 0 0 0", "100 0 0 0", (1000, 100, [100, 4])),  # a setuid program: its caller chose the arguments
+        ("0 0 0 0", "0 0 0 0", (0, 0, [100, 4])),
+    ],
+)
+def test_who_started_a_process_is_its_owner(
+    monkeypatch: pytest.MonkeyPatch, users: str, groups: str, expected: owner_access.Owner
+) -> None:
+    status = f"Name:\tx\nUid:\t{users}\nGid:\t{groups}\nGroups:\t100 4\n"
+    monkeypatch.setattr(proc, "text", lambda _path: status)
+    assert owner_access.owner(1) == expected

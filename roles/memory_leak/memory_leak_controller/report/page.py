@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import Counter
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,7 +107,7 @@ def rss_traces(hosts: list[Record]) -> list[Trace]:
             {
                 "x": times_s,
                 "y": [round(size, 3) for size in sizes],
-                "name": host["host"],
+                "name": escape(host["host"], quote=False),  # plotly takes it for markup
                 "legendgroup": host["host"],
                 "mode": "lines",
                 "line": line,
@@ -139,7 +140,7 @@ def available_traces(hosts: list[Record]) -> list[Trace]:
         {
             "x": [sample[0] for sample in host["samples"]],
             "y": [round(sample[2] / MIB, 1) for sample in host["samples"]],
-            "name": host["host"],
+            "name": escape(host["host"], quote=False),
             "mode": "lines",
             "line": {
                 "color": COLOURS[number] if few else OUTCOME_COLOURS[colour(host)],

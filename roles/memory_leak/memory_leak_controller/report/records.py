@@ -30,7 +30,10 @@ class NotPrivateError(OSError):
 
 
 def recorded_variant(directory: Path, host: str) -> Variant | None:
-    """Return the variant that the last setup or reset of a host recorded, or None where none did since the last cleanup."""
+    """Return the variant that the last setup or reset of a host recorded, or None where none did since the last cleanup.
+
+    An operation that was refused or failed left the host as it was, so it doesn't count.
+    """
     try:
         with (directory / file_name(host)).open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -41,10 +44,10 @@ def recorded_variant(directory: Path, host: str) -> Variant | None:
     for text in reversed(lines):
         try:
             line = json.loads(text)
-            event, variant = line["event"], line["variant"]
+            event, variant, outcome = line["event"], line["variant"], line["outcome"]
         except (ValueError, TypeError, KeyError):  # cut short by the seek, or torn
             continue
-        if event in ("setup", "reset", "cleanup"):
+        if event in ("setup", "reset", "cleanup") and outcome not in ("failed", "refused"):
             return cast(Variant, variant) if event != "cleanup" and variant in VARIANTS else None
     return None
 
@@ -126,11 +129,14 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
     known = {name: record.get(name) for name in fields(GroundTruthLine)}
     line = known | {"time": arrived.isoformat(timespec="milliseconds"), "event": event, "samples": samples}
     path = directory / file_name(record["host"])
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        # Whole lines only, whoever else appends to it.
+    text = json.dumps(line, allow_nan=False).encode() + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        # Whole lines only, whoever else appends to it, and whatever a writer that was killed left.
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        end = file.seek(0, os.SEEK_END)
+        is_torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
+        file.write(b"\n" + text if is_torn else text)
 
 
 def now() -> datetime:

@@ -8,10 +8,12 @@ from collections import Counter
 from typing import Any
 
 from ..contract import OUTCOMES, Record, colour
+from ..escaping import printable
 
 HEADINGS = ("host", "outcome", "PID", "RSS MiB", "MiB/min", "ceiling in", "message")
 NUMBERS = slice(2, 6)  # the columns that are aligned to the right
 WORST_FIRST = list(OUTCOMES)
+LONGEST_MESSAGE = 300  # characters; the files have all of it
 MOST_ROWS = 40  # more are not read; then only the hosts that are not as wanted are listed
 
 
@@ -42,7 +44,7 @@ def _severity(record: Record) -> int:
 
 def natural(name: str) -> list[tuple[int, int | str]]:
     """Return a sort key by which host9 comes before host10."""
-    return [(0, int(part)) if number % 2 else (1, part) for number, part in enumerate(re.split(r"([0-9]+)", name))]
+    return [(0, int(part[:18])) if number % 2 else (1, part) for number, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
 def row(record: Record) -> tuple[str, ...]:
@@ -50,13 +52,13 @@ def row(record: Record) -> tuple[str, ...]:
     rss, rate = record["rss_bytes"], record["rate_mib_per_min"]
     interval = record["rate_ci95_mib_per_min"]
     return (
-        record["host"],
+        printable(record["host"]),
         record["outcome"],
         str(record["pid"] or ""),
         "" if rss is None else f"{rss / 1024**2:.1f}",
         "" if rate is None or interval is None else f"{rate:.2f} ±{(interval[1] - interval[0]) / 2:.2f}",
         "" if record["oom_in_s"] is None else span(record["oom_in_s"]),
-        record["message"],
+        printable(record["message"], LONGEST_MESSAGE),
     )
 
 

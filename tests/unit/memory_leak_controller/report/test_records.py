@@ -92,8 +92,8 @@ def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path
     directory = tmp_path / "ground_truth"
     assert records.recorded_variant(directory, "web1") is None
 
-    def append(event: str, variant: str | None) -> None:
-        record = contract.record("web1", "running", result(variant=variant))
+    def append(event: str, variant: str | None, outcome: str = "running") -> None:
+        record = contract.record("web1", outcome, result(variant=variant))
         records.append_ground_truth(directory, event, record, NOW)
 
     append("setup", "decoy")
@@ -102,10 +102,13 @@ def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path
     with (directory / "web1.jsonl").open("a") as file:
         file.write('{"event": "setup", "varia')  # torn
     assert records.recorded_variant(directory, "web1") == "decoy"
-    (directory / "web1.jsonl").write_text((directory / "web1.jsonl").read_text() + "\n")
     append("cleanup", "decoy")
     assert records.recorded_variant(directory, "web1") is None
     append("reset", "control")
+    assert records.recorded_variant(directory, "web1") == "control"
+    for outcome in ("refused", "failed"):
+        append("setup", "leaker", outcome)
+        append("cleanup", "leaker", outcome)
     assert records.recorded_variant(directory, "web1") == "control"
 
 

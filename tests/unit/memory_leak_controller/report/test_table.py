@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 EXCEPTIONS = {"host3", "host7", "host11"}
 
 
-@pytest.mark.parametrize("host", ["../../x", "web/1", "..", "²", "a b", "x\u202e"])
+@pytest.mark.parametrize("host", ["../../x", "web/1", "..", "²", "a b", "x\u202e", "7" * 99])
 def test_no_name_of_a_host_is_a_path(tmp_path: Path, host: str) -> None:
     directory = tmp_path / "inner" / "ground_truth"
     records.append_ground_truth(directory, "setup", contract.record(host, "running", result()), NOW)
@@ -54,6 +54,13 @@ def test_table_of_a_large_fleet_lists_the_exceptions_alone() -> None:
     assert [record["host"] for record in listed] == ["host7", "host3", "host11"]
     assert summary.startswith("500 hosts: 1 unreachable, 1 stalled, 1 off_rate, 497 leaking (497 not listed")
     assert len(table.rows(fleet(500), EXCEPTIONS, everything=True)[0]) == 500
+
+
+def test_a_row_is_one_short_line_of_printable_characters() -> None:
+    cells = table.row(contract.record("x\u202e", "failed", result(message="a\nb" + "c" * 2000)))
+    assert cells[0] == r"x\u202e"
+    assert cells[-1].startswith(r"a\nbccc")
+    assert len(cells[-1]) < 400
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59, "59 s"), (1800, "30 min"), (19000, "5.3 h")])
