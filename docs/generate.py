@@ -2,8 +2,8 @@
 
 Usage: script/generate [--check]
 
-From memory_leak_controller/variables.py: the role's defaults and argument specs, and the README's table of variables. From
-memory_leak_controller/contract.py: the README's table of outcomes, the JSON schemas in docs/, and the plugin's RETURN section.
+From memory_leak_controller/variables.py: the role's defaults and argument specs, and the table in docs/variables.md. From
+memory_leak_controller/contract.py: the table in docs/outcomes.md, the JSON schemas in docs/, and the plugin's RETURN section.
 """
 
 from __future__ import annotations
@@ -82,10 +82,14 @@ def _options() -> list[str]:
     return lines
 
 
-def readme(text: str) -> str:
-    """Return the README with its tables of variables and outcomes."""
+def variables_page(text: str) -> str:
+    """Return docs/variables.md with its table."""
     rows = [f"| `{each.full_name}` | `{_default(each.default)}` | {each.description} |" for each in variables.TABLE]
-    text = _between(text, "variables", "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]))
+    return _between(text, "variables", "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]))
+
+
+def outcomes_page(text: str) -> str:
+    """Return docs/outcomes.md with its table."""
     best_first = reversed(contract.OUTCOMES.items())
     rows = [f"| `{name}` | {outcome.meaning} |" for name, outcome in best_first]
     return _between(text, "outcomes", "\n".join(["| outcome | meaning |", "|---|---|", *rows]))
@@ -196,7 +200,8 @@ FILES = {
     ROLE / "defaults" / "main.yml": defaults,
     ROLE / "meta" / "argument_specs.yml": argument_specs,
     ROLE / "library" / "memory_leak.py": plugin,
-    PROJECT / "README.md": readme,
+    PROJECT / "docs" / "variables.md": variables_page,
+    PROJECT / "docs" / "outcomes.md": outcomes_page,
     PROJECT / "docs" / "status.schema.json": status_schema,
     PROJECT / "docs" / "ground-truth.schema.json": ground_truth_schema,
 }

@@ -170,8 +170,7 @@ INITIAL_STATES = (
         "running",
         setup=REFUSED,
         reset=REFUSED,
-        cleanup=REFUSED,
-        intact=f"[ -d {LOG} ] && systemctl is-active memory-leak",
+        intact=f"[ -d {LOG} ]",
         undo=f"rmdir {LOG}",
     ),
     InitialState(

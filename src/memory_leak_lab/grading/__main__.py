@@ -82,16 +82,17 @@ def main() -> int:
     parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json and grades.html go")
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
     parser.add_argument(
-        "--variables", default="", help="names of the variables that a playbook was given, to be checked"
+        "--variables", default="", help="the variables that a playbook was given, as JSON, to be validated"
     )
     version.add_option(parser)
     chosen = parser.parse_args()
     wrong_version = version.mismatch(chosen.for_version)
     if wrong_version:
         return _complain(wrong_version)
-    unknown = variables.unknown(filter(None, chosen.variables.split(",")))
-    if unknown:
-        return _complain("; ".join(unknown))
+    if chosen.variables:
+        problems = _bad_variables(json.loads(chosen.variables))
+        if problems:
+            return _complain("; ".join(problems))
     for directory in (chosen.diagnoses, chosen.ground_truth):
         if not directory.is_dir():
             return _complain(f"{directory} is no directory")
@@ -99,7 +100,7 @@ def main() -> int:
         judge = _judge() if chosen.judge else None
     except (ImportError, ValueError) as error:
         return _complain(str(error))
-    problems: list[str] = []
+    problems = []
     records, errors = grade_all(chosen.diagnoses, ground_truth.load(chosen.ground_truth, problems), judge)
     errors += problems
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
@@ -118,8 +119,16 @@ def main() -> int:
             f"{chosen.diagnoses} holds no diagnosis: there must be HOST.md, HOST.NAME.md or fleet.md (or .txt)"
         )
     for message in errors:
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
     return 1 if errors else 0
+
+
+def _bad_variables(values: dict[str, Any]) -> list[str]:
+    """Return a message for each variable of a playbook that is unknown or has a value that is not allowed."""
+    from memory_leak_controller import validation  # noqa: PLC0415 # needs ansible-core, which a playbook has
+
+    known = {name: value for name, value in values.items() if name in validation.DEFAULTS}
+    return [*variables.unknown(values), *validation.validate(validation.DEFAULTS | known)[2]]
 
 
 def _judge() -> grade.Judge:

@@ -52,7 +52,8 @@ TO_THE_GRADER = re.compile(
 
 
 # '## Root cause' says nothing yet.
-HEADING = re.compile(r"\s*#+\s*\D*")
+# Possessive: else a row of number signs takes a time that grows with its square.
+HEADING = re.compile(r"\s*+#++\s*+\D*+")
 MOST_IN_A_SENTENCE = 100  # sizes, and times
 MOST_WORDS_OF_A_HEADING = 4  # with its number signs
 

@@ -16,6 +16,7 @@ SIZE_TOLERANCE = 0.08  # of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
 CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
 LEAST_APART_S = 10.0
+MOST_PIDS = 50  # that are called PIDs: more are a list of all there may be
 MOST_RELATIVE = 100  # measurements that are compared with each other
 LEAST_SHARE_NEAR = 1 / 3  # of all measurements with a time of day: others may be of the host's memory
 HOUR_S = 3600
@@ -86,6 +87,8 @@ def memory_growth(parts: list[str], is_measured: bool) -> Finding:
 def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
     """Return the level of the process: its PID is checked against every PID that the leaker had."""
     named = [part for part in parts if extraction.pids(part)]
+    if len({pid for part in named for pid in extraction.pids(part)}) > MOST_PIDS:
+        return Finding("none", named[0][:300])  # one of them is right by chance
     accused = [part for part in named if reader.asserts(part, ACCUSES)]
     # If some PIDs are accused, it must be one of them; among others a listing may name it.
     right = next((part for part in accused or named if truth.pids & set(extraction.pids(part))), None)

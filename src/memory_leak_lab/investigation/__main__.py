@@ -64,7 +64,7 @@ def main() -> int:
         cells: tuple[str, ...] = (NOT_INSPECTED,)
         try:
             if pair:
-                cells = row(render.write(host, pair[0], pair[1], chosen.report_dir))
+                cells = tuple(map(str, row(render.write(host, pair[0], pair[1], chosen.report_dir))))
         except Exception as error:  # what one host says must not cost the others their diagnoses
             cells = (f"could not be written: {type(error).__name__}: {error}",)
         failed |= len(cells) == 1

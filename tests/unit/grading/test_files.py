@@ -112,8 +112,15 @@ def test_a_start_that_is_no_time_costs_that_line(tmp_path: Path) -> None:
     good = (GROUND_TRUTH / "web1.jsonl").read_text().splitlines()
     lie = json.dumps({**json.loads(good[0]), "started_at": "yesterday", "target_rate_mib_per_min": 0})
     stopped = json.dumps({**json.loads(good[0]), "target_rate_mib_per_min": 0.0})
-    (tmp_path / "web1.jsonl").write_text("\n".join([lie, stopped]) + "\n")
+    tiny = json.dumps({**json.loads(good[0]), "target_rate_mib_per_min": 5e-324})
+    far = json.dumps({**json.loads(good[0]), "started_at": "9999-12-31T23:59:59Z"})
+    (tmp_path / "web1.jsonl").write_text("\n".join([lie, stopped, tiny, far]) + "\n")
     problems: list[str] = []
     loaded = ground_truth.load(tmp_path, problems)["web1"]
-    assert ["line 1: started_at is 'yesterday'" in problem for problem in problems] == [True]
+    assert [problem.split(": ", 1)[1].split(": it must")[0] for problem in problems] == [
+        "started_at is 'yesterday'",
+        "target_rate_mib_per_min is 0.0",
+        "target_rate_mib_per_min is 5e-324",
+        "started_at is '9999-12-31T23:59:59Z'",
+    ]
     grade.grade(f"{DIAGNOSIS} It is killed in 5 minutes.", loaded)

@@ -19,7 +19,7 @@ def launch() -> Iterator[Launch]:
     started = []
 
     def run(*command: str, **options: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **options)
+        process = subprocess.Popen(command, **{"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, **options})
         started.append(process)
         time.sleep(0.2)
         return process

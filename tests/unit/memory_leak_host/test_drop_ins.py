@@ -31,7 +31,11 @@ NAME = "memory-leak.service"
         (["User=root"], ["User=root"]),
         (["AmbientCapabilities=CAP_SYS_ADMIN"], ["AmbientCapabilities=CAP_SYS_ADMIN"]),
         (["DynamicUser=no"], ["DynamicUser=no"]),
-        (["Environment=LANG=C", "Restart=always", "TimeoutStopSec=3"], []),
+        (["Environment=LANG=C", "Restart=no", "Type=simple", "TimeoutStopSec=3"], []),
+        (["Restart=always"], ["Restart=always"]),  # it would start again after its expiry
+        (["Restart="], []),
+        (["Type=oneshot"], ["Type=oneshot"]),  # has no expiry
+        (["KillMode=process"], ["KillMode=process"]),
         (["ExecStart=", "ExecStart=/usr/bin/python3 /x.py"], ["ExecStart=/usr/bin/python3 /x.py"]),
     ],
 )  # fmt: skip

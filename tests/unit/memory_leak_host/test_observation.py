@@ -64,7 +64,7 @@ def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytes
 
     monkeypatch.setattr(units, "show", show)
     monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
-    monkeypatch.setattr(scripts, "find", lambda _script, _known: [os.getpid()])
+    monkeypatch.setattr(scripts, "pythons", lambda: [os.getpid()])
     monkeypatch.setattr(processes, "unit_of", lambda pid, _names: OUR_UNIT if pid == os.getpid() else None)
     host = observation.Host(DEFINITION, [], b"")
     assert host.running() == (OUR_UNIT, os.getpid())
@@ -81,6 +81,7 @@ def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytes
         ({"Result": "signal"}, "crashed"),
         ({"Result": "exit-code"}, "crashed"),
         ({"Result": "success", "ActiveState": "inactive"}, "stopped"),
+        ({"Result": "oom-kill", "ActiveState": "activating", "SubState": "auto-restart"}, "oom_killed"),
     ],
 )
 def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -> None:

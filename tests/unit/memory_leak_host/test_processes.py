@@ -17,7 +17,7 @@ def test_end_ends_the_script_even_stopped_and_nothing_else(launch: Launch, scrip
     ours.send_signal(19)
     began = time.monotonic()
     # A zombie counts as ended, since its handle becomes readable; it is ours to reap.
-    processes.end(str(script), b"")
+    processes.end([str(script)], b"")
     assert time.monotonic() - began < 4
     assert ours.wait(timeout=1) == -15
     assert bystander.poll() is None
@@ -65,9 +65,9 @@ def test_what_forks_when_told_to_end_is_ended_with_its_children(launch: Launch, 
         "import os, signal, time\nsignal.signal(signal.SIGTERM, lambda *_: os.fork())\nwhile True: time.sleep(1)\n"
     )
     ours = launch(PYTHON, str(script))
-    processes.end(str(script), b"", patience_s=1)
+    processes.end([str(script)], b"", patience_s=1)
     assert ours.wait(timeout=1) == -9
-    assert scripts.find(str(script), b"") == []
+    assert scripts.running(scripts.pythons(), [str(script)], b"", []) == {}
 
 
 @pytest.mark.parametrize("rate", ["nan", "inf", "-3", "0", "1e400", "much"])
