@@ -1,4 +1,4 @@
-"""Who else could redirect a path, and what root itself can't remove."""
+"""Paths that another user could redirect, and files that root cannot remove."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 
 from memory_leak_host import paths, trust
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
 
 
 @pytest.fixture
 def lair(tmp_path: Path) -> Path:
-    """Return a directory that others may come to control."""
+    """Return a directory that tests make writable for others."""
     lair = tmp_path / "lair"
     lair.mkdir()
     return lair
 
 
-def test_a_directory_that_others_control_is_not_trusted(lair: Path) -> None:
+def test_a_directory_controlled_by_another_user_is_not_trusted(lair: Path) -> None:
     path = str(lair / "app" / "log")
-    assert trust.path_problem(path) is None  # it does not exist, and nobody else can make it
+    assert trust.path_problem(path) is None  # missing, and only root can create it
     lair.chmod(0o777)
     assert trust.path_problem(path) == f"{lair} is world-writable: a local user could redirect {path}"
     lair.chmod(0o1777)
@@ -39,7 +39,7 @@ def test_a_directory_that_others_control_is_not_trusted(lair: Path) -> None:
     assert f"{lair}/app belongs to user 1, not to root" in str(trust.path_problem(path))
 
 
-def test_a_group_may_write_only_if_nobody_who_logs_in_belongs_to_it(
+def test_a_group_may_write_only_without_login_users(
     lair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def account(name: str, uid: int, gid: int, shell: str) -> pwd.struct_passwd:
@@ -62,24 +62,24 @@ def test_a_group_may_write_only_if_nobody_who_logs_in_belongs_to_it(
         paths.create(path, b"y")
     assert Path(path).read_bytes() == b"x"
     members.clear()
-    accounts.append(account("mallory", 1001, 104, ""))  # her primary group, and no shell is the default one
+    accounts.append(account("mallory", 1001, 104, ""))  # her primary group; an empty shell means the default shell
     assert "mallory" in str(trust.path_problem(path))
     lair.chmod(0o755)
     assert trust.path_problem(path) is None
 
 
-def test_an_access_list_counts_as_others(lair: Path) -> None:
+def test_an_acl_is_not_trusted(lair: Path) -> None:
     path = str(lair / "log")
     acl = bytes.fromhex("0200000001000700ffffffff020007000100000004000500ffffffff10000700ffffffff20000500ffffffff")
     try:
         os.setxattr(lair, trust.ACCESS_LIST, acl)
     except OSError:
-        pytest.skip("this file system has no access lists")
+        pytest.skip("this file system does not support ACLs")
     assert "has an access control list" in str(trust.path_problem(path))
 
 
-def test_a_swap_between_check_and_use_leads_nowhere(lair: Path, tmp_path: Path) -> None:
-    """Each operation on a file reaches it through the directories themselves: a link in their place is an error."""
+def test_a_symlink_swapped_in_between_check_and_use_is_not_followed(lair: Path, tmp_path: Path) -> None:
+    """File operations open each directory on the path. A symlink in its place is an error."""
     target = tmp_path / "target"
     target.mkdir()
     (target / "log").write_text("precious")
@@ -105,7 +105,7 @@ def test_a_swap_between_check_and_use_leads_nowhere(lair: Path, tmp_path: Path) 
         assert (target / "log").read_text() == "precious"
 
 
-def test_what_root_cannot_remove_is_named(tmp_path: Path) -> None:
+def test_files_that_root_cannot_remove_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "workload.py"
     file.write_text("")
     assert trust.removal_problem(str(file)) is None
