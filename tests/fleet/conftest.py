@@ -75,9 +75,7 @@ def play(fleet: Fleet) -> Play:
             check=False,
         )
         report = done.stdout.rpartition("\n\n")[2] or done.stdout
-        assert bool(done.returncode) is fails, (
-            f"{operation} exited with status {done.returncode}:\n{report}{done.stderr}"
-        )
+        assert bool(done.returncode) is fails, f"{operation} exited {done.returncode}:\n{report}{done.stderr}"
         return {record["host"]: record for record in json.loads(records_file.read_text())}
 
     return run

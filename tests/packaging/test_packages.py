@@ -55,9 +55,7 @@ def run(*command: object, cwd: Path, fails: bool = False, environment: dict[str,
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, env=kept | (environment or {}), capture_output=True, text=True, check=False
     )
-    assert bool(done.returncode) is fails, (
-        f"{command} exited with status {done.returncode}:\n{done.stdout}{done.stderr}"
-    )
+    assert bool(done.returncode) is fails, f"{command} exited {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
 

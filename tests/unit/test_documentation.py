@@ -52,7 +52,7 @@ def test_lab_defaults_equal_the_argument_specs() -> None:
     defaults = load(ROLES / "lab/defaults/main.yml")
     specified = {name: option["default"] for name, option in specs("lab")["up"]["options"].items()}
     assert defaults.keys() == specified.keys()
-    del defaults["lab_name"], specified["lab_name"]  # the default comes from the environment
+    del defaults["lab_name"], specified["lab_name"]  # the environment overrides this default
     assert defaults == specified
 
 

@@ -177,12 +177,7 @@ def test_an_unknown_name_is_an_error(name: str) -> None:
 
 
 # Any text is valid for these. Paths on the controller are the user's choice.
-UNRESTRICTED = {
-    "memory_leak_seed",
-    "memory_leak_report_dir",
-    "memory_leak_ground_truth_dir",
-    "memory_leak_diagnoses_dir",
-}
+ANY_TEXT = {"memory_leak_seed", "memory_leak_report_dir", "memory_leak_ground_truth_dir", "memory_leak_diagnoses_dir"}
 
 
 def test_hostile_values_are_not_executed_by_ansible(tmp_path: Path) -> None:
@@ -198,7 +193,7 @@ def test_hostile_values_are_not_executed_by_ansible(tmp_path: Path) -> None:
     ]
     hosts = {
         f"{name}-{number}": {name: injection}
-        for name in sorted(DEFAULTS.keys() - UNRESTRICTED)
+        for name in sorted(DEFAULTS.keys() - ANY_TEXT)
         for number, injection in enumerate(injections)
     }
     settings = {"ansible_connection": "local", "ansible_python_interpreter": "/bin/false"}

@@ -40,7 +40,7 @@ def test_measure_reads_memory_and_age(launch: Launch, script: Path) -> None:
         ("/system.slice/memory-leak.service", "memory-leak.service"),
         ("/system.slice/memory-leak.service/inner", "memory-leak.service"),
         ("/user.slice/user-1000.slice/user@1000.service/app.slice/memory-leak.service", None),
-        ("/system.slice/lair.service/system.slice/memory-leak.service", None),
+        ("/system.slice/other.service/system.slice/memory-leak.service", None),
         ("/system.slice/memory-leak.service.d", None),
         ("/", None),
     ],

@@ -21,7 +21,7 @@ Operate = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def attacker(host: Any, operate: Operate, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
-    """Return a function that runs a shell script as an unprivileged user, and clean up afterwards.
+    """Provide a function that runs a shell script as an unprivileged user. Clean up afterwards.
 
     The kernel's protections are off unless the fixture's parameter is "protected".
     """
@@ -41,7 +41,7 @@ def attacker(host: Any, operate: Operate, request: pytest.FixtureRequest) -> Ite
     assert host.file(VICTIM).content_string == "precious\n"
     assert (host.file(VICTIM).user, host.file(VICTIM).mode) == ("root", 0o644)
     assert not host.file(CREATED).exists
-    host.run(f"rm -rf {LOG}* {PID_FILE}* /tmp/lair {VICTIM}")
+    host.run(f"rm -rf {LOG}* {PID_FILE}* /tmp/foreign {VICTIM}")
     assert operate("cleanup")["outcome"] == "absent"
 
 
@@ -100,22 +100,22 @@ def test_a_directory_at_a_path_is_refused(operate: Operate, attacker: Callable[[
 
 
 @pytest.mark.parametrize(
-    ("lair", "variable"),
+    ("preparation", "variable"),
     [
-        ("mkdir -p /tmp/lair/app", "memory_leak_directory=/tmp/lair/app"),
-        ("ln -s /etc /tmp/lair", "memory_leak_directory=/tmp/lair/app"),
-        ("ln -s /nowhere /tmp/lair", "memory_leak_log_file=/tmp/lair/app.log"),
-        ("mkdir -m 777 /tmp/lair", "memory_leak_pid_file=/tmp/lair/app.pid"),
+        ("mkdir -p /tmp/foreign/app", "memory_leak_directory=/tmp/foreign/app"),
+        ("ln -s /etc /tmp/foreign", "memory_leak_directory=/tmp/foreign/app"),
+        ("ln -s /nowhere /tmp/foreign", "memory_leak_log_file=/tmp/foreign/app.log"),
+        ("mkdir -m 777 /tmp/foreign", "memory_leak_pid_file=/tmp/foreign/app.pid"),
     ],
 )
 def test_a_directory_of_another_user_is_refused(
-    host: Any, operate: Operate, attacker: Callable[[str], str], lair: str, variable: str
+    host: Any, operate: Operate, attacker: Callable[[str], str], preparation: str, variable: str
 ) -> None:
-    attacker(lair)
+    attacker(preparation)
     for operation in ("setup", "cleanup"):
         record = run_timed(operate, operation, "-e", variable, fails=True)
         assert record["outcome"] == "refused"
-        assert "/tmp/lair" in record["message"]
+        assert "/tmp/foreign" in record["message"]
     assert not host.file("/etc/app").exists
 
 
