@@ -1,4 +1,4 @@
-"""Which script a Python runs: as CPython reads a command line, and whether it is the file that we mean."""
+"""Find Python processes that run the workload script, parsing command lines like CPython."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_script_argument(command: str, expected: str | None) -> None:
     assert scripts.script_argument(command.split()) == expected
 
 
-def test_find_knows_the_script_by_absolute_and_relative_path(launch: Launch, script: Path) -> None:
+def test_find_matches_absolute_and_relative_paths(launch: Launch, script: Path) -> None:
     absolute = launch(PYTHON, str(script))
     relative = launch(PYTHON, "-u", "workload.py", cwd=script.parent)
     assert find(str(script), b"") == sorted([absolute.pid, relative.pid])
 
 
-def test_find_spares_what_only_mentions_the_script(launch: Launch, script: Path, tmp_path: Path) -> None:
+def test_find_ignores_processes_that_only_mention_the_script(launch: Launch, script: Path, tmp_path: Path) -> None:
     launch("tail", "-f", str(script))
     launch(PYTHON, "-c", "import time; time.sleep(60)", str(script))
     other = tmp_path / "other" / "workload.py"
@@ -67,7 +67,7 @@ def test_find_spares_what_only_mentions_the_script(launch: Launch, script: Path,
     assert find(str(script), KNOWN) == []
 
 
-def test_a_copy_of_roots_counts_whether_the_script_is_there_or_not(
+def test_a_copy_owned_by_root_is_found_even_if_the_script_is_missing(
     launch: Launch, script: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "renamed" / "service.py"
@@ -80,8 +80,8 @@ def test_a_copy_of_roots_counts_whether_the_script_is_there_or_not(
     assert find(str(script), b"another") == []
 
 
-def test_cpython_reads_the_options_in_the_same_way(tmp_path: Path) -> None:
-    """Ask CPython itself for each command line that has a script."""
+def test_cpython_parses_the_options_in_the_same_way(tmp_path: Path) -> None:
+    """Compare script_argument with CPython itself."""
     script = tmp_path / "workload.py"
     script.write_text("print('ran')")
     for options in (
@@ -102,7 +102,7 @@ def test_cpython_reads_the_options_in_the_same_way(tmp_path: Path) -> None:
         assert scripts.script_argument(command) != str(script)
 
 
-def test_a_script_whose_directory_is_gone_or_renamed_is_found(launch: Launch, tmp_path: Path) -> None:
+def test_a_script_in_a_removed_or_renamed_directory_is_found(launch: Launch, tmp_path: Path) -> None:
     home = tmp_path / "app"
     for change in ("remove", "rename"):
         home.mkdir()
@@ -123,7 +123,7 @@ def test_a_script_whose_directory_is_gone_or_renamed_is_found(launch: Launch, tm
             process.wait()
 
 
-def test_a_program_of_a_users_own_that_is_called_python_is_none(launch: Launch, script: Path, tmp_path: Path) -> None:
+def test_a_user_owned_program_named_python_is_ignored(launch: Launch, script: Path, tmp_path: Path) -> None:
     pretender = tmp_path / "python3"
     shutil.copy("/usr/bin/tail", pretender)
     shutil.chown(pretender, 1)
