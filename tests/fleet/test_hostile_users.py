@@ -140,3 +140,49 @@ def test_a_path_swapped_for_a_symlink_is_refused(fleet: Fleet, play: Any, variab
             HOST,
             "pkill -u eve; sleep 0.2; userdel --force eve; chown root /srv; rm -rf /srv/shared /srv/real /srv/target",
         )
+
+
+IMPOSTOR = """useradd eve; mkdir -p /run/site; echo 'import time; time.sleep(9999)' >/run/site/sitecustomize.py
+cat >/run/impostor.sh <<'END'
+export PYTHONPATH=/run/site
+cd /
+while [ -e /run/impostor.sh ]; do python3 /mcp/scenarios/memory-leak/workload.py --ingest-mib-per-min 1e-290; done
+END
+nohup su eve -c 'sh /run/impostor.sh' >/dev/null 2>&1 & sleep 0.5"""
+
+
+def test_an_impostor_changes_no_outcome_and_cannot_block_cleanup(fleet: Fleet, play: Any) -> None:
+    """A user's processes have the workload's command line, and start again when they are ended."""
+    play("cleanup")
+    fleet.run(HOST, IMPOSTOR)
+    try:
+        impostor = fleet.run(HOST, "pgrep -u eve python3").stdout
+        for operation in ("status", "cleanup"):
+            record = play_on_one(fleet, play, operation, fails=False)
+            assert (record["outcome"], record["changed"]) == ("absent", False)
+        assert fleet.run(HOST, "pgrep -u eve python3").stdout == impostor
+        assert play_on_one(fleet, play, "setup", fails=False)["outcome"] == "running"
+        assert play_on_one(fleet, play, "cleanup", fails=False)["outcome"] == "absent"
+    finally:
+        fleet.run(HOST, "rm -r /run/impostor.sh /run/site; pkill -u eve; sleep 0.2; userdel --force eve")
+
+
+def test_a_failed_cleanup_keeps_its_record(fleet: Fleet, play: Any) -> None:
+    """The kernel's lock on a file makes a cleanup fail. The next one, with default variables, finds what is left."""
+    names = {
+        "unit": "cache",
+        "directory": "/srv/cache/app",
+        "log_file": "/var/log/cache.log",
+        "pid_file": "/run/cache.pid",
+    }
+    play("cleanup")
+    play_on_one(fleet, play, "setup", fails=False, **names)
+    locked = "/var/log/cache.log"
+    fleet.run(HOST, f"mount --bind {locked} {locked}")
+    try:
+        assert play_on_one(fleet, play, "cleanup", fails=True)["outcome"] == "failed"
+        assert play_on_one(fleet, play, "status", fails=False)["outcome"] == "stopped"
+    finally:
+        fleet.run(HOST, f"umount {locked}")
+    assert play_on_one(fleet, play, "cleanup", fails=False)["outcome"] == "absent"
+    assert fleet.run(HOST, f"ls -d {locked} /srv/cache /var/lib/session-cache").stdout == ""

@@ -17,7 +17,16 @@ from datetime import UTC, datetime
 from helpers import definitions
 from helpers.definitions import DEFINITION
 from helpers.host_runs import ENDS, OTHER_DEFINITION, PYTHON, inspect, program, run, run_killed
-from helpers.initial_states import DROP_INS, INITIAL_STATES, LOG, OPERATIONS, UNIT_FILE, WORKLOAD, InitialState
+from helpers.initial_states import (
+    DROP_INS,
+    INITIAL_STATES,
+    LOG,
+    OPERATIONS,
+    PROPERTIES,
+    UNIT_FILE,
+    WORKLOAD,
+    InitialState,
+)
 from memory_leak_controller import transport
 from memory_leak_lab.lab.fleet import Fleet
 
@@ -29,7 +38,7 @@ SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 # Some scripts write the workload file although the role is not installed. That makes it a foreign file.
 FOREIGN = f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
 OBSTRUCTED = (
-    f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
+    f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] || [ -e {PROPERTIES} ] "
     f"|| grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
 PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"

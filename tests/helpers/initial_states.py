@@ -56,6 +56,7 @@ BYSTANDER_PYTHON = (
     "echo 'import time; time.sleep(9999)' >/run/innocent; "
     "nohup {} </run/innocent >/dev/null 2>&1 & echo $! >/run/bystander; sleep 0.2"
 )
+AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 FORKS_ON_SIGTERM = f"""cat >{WORKLOAD} <<'END'
 import os, signal, time
 def fork(*_): os.fork()
@@ -65,6 +66,7 @@ until = time.monotonic() + 9999
 while time.monotonic() < until: time.sleep(1)
 END
 """
+PROPERTIES = "/etc/systemd/system.control/memory-leak.service.d"
 DROP_INS = "/etc/systemd/system/memory-leak.service.d"
 FOREIGN_UNIT = """printf 'sleep 9999\\n' >/root/find.sh
 systemd-run --quiet --unit=finder --property=StandardOutput=append:/root/found.log --setenv=TERM=SESSION_CACHE_BUILD=0123abcd \\
@@ -174,6 +176,37 @@ INITIAL_STATES = (
         undo=f"rmdir {LOG}",
     ),
     InitialState(
+        "PID file replaced by another user's directory",
+        f"rm -f {PID_FILE}; {AS_NOBODY} mkdir {PID_FILE}",
+        "running",
+        setup=REFUSED,
+        reset=REFUSED,
+        intact=f"[ -d {PID_FILE} ]",
+        undo=f"rmdir {PID_FILE}",
+    ),
+    InitialState(
+        "never set up, and another user's file at the log's path",
+        f"rm -f {LOG}; {AS_NOBODY} sh -c 'echo mine >{LOG}'",
+        "absent",
+        cleanup=("absent", False),
+        fresh=True,
+    ),
+    InitialState(
+        "never set up, and a bind mount above the directory",
+        "mkdir -p /srv/scenarios /mcp/scenarios; mount --bind /srv/scenarios /mcp/scenarios",
+        "absent",
+        cleanup=("absent", False),
+        fresh=True,
+        intact="mountpoint -q /mcp/scenarios",
+        undo="umount /mcp/scenarios; rmdir /srv/scenarios /mcp/scenarios /mcp",
+    ),
+    InitialState(
+        "start record half written",
+        "mkdir -pm 700 /var/lib/session-cache; printf 'unit=mem' >/var/lib/session-cache/memory-leak.new",
+        "stopped",
+        fresh=True,
+    ),
+    InitialState(
         "log replaced by a symlink",
         f"echo precious >/root/precious; ln -sf /root/precious {LOG}",
         "running",
@@ -249,6 +282,10 @@ INITIAL_STATES = (
         MANUAL_START.format("python3 workload.py") + f"; rm -r {DIRECTORY}",
         "running",
     ),
+    *(
+        InitialState(f"started manually by {command}", MANUAL_START.format(command), "running")
+        for command in ("python3 -m workload", "sh -c 'exec python3 - <workload.py'", "python3 -m cProfile workload.py")
+    ),
     InitialState(
         "started manually, and its directory renamed",
         MANUAL_START.format("python3 workload.py")
@@ -295,7 +332,10 @@ INITIAL_STATES = (
         "running",
     ),
     InitialState(
-        "ceiling raised by set-property", "systemctl set-property memory-leak.service MemoryMax=8G", "running"
+        "ceiling raised by set-property",
+        "systemctl set-property memory-leak.service MemoryMax=8G",
+        "running",
+        undo=f"rm -rf {PROPERTIES}; systemctl daemon-reload",
     ),
     InitialState(
         "ceiling raised by a drop-in",

@@ -102,11 +102,8 @@ def removable_directories(directory: str, emptied: list[str]) -> list[str]:
     """
     gone = set(emptied)
     found: list[str] = []
-    if not os.path.isdir(directory):
-        return found
-    mounted = trust.mount_points()
     for path in parents(directory):
-        if path in STANDARD_DIRECTORIES or os.path.islink(path) or path in mounted:
+        if path in STANDARD_DIRECTORIES or os.path.islink(path):
             break
         try:
             status = os.stat(path)
@@ -115,7 +112,7 @@ def removable_directories(directory: str, emptied: list[str]) -> list[str]:
             continue
         except NotADirectoryError:
             break
-        if others or status.st_uid != 0:
+        if others or status.st_uid != 0 or path in trust.mount_points():
             break
         found.append(path)
         gone.add(path)
