@@ -61,7 +61,7 @@ def test_bad_values_are_named() -> None:
         up(memory=64)
     with pytest.raises(LabError, match=r"lab_releases is \['sarge'\]"):
         up(releases="sarge")
-    with pytest.raises(LabError, match=r"lab_users is .*: it must hold each of root, admin, trainer"):
+    with pytest.raises(LabError, match=r"lab_users is .*: it must list at least one of root, admin, trainer"):
         up(users="root root")
 
 
@@ -135,8 +135,8 @@ def test_a_mirror_is_an_address() -> None:
 @pytest.mark.parametrize(
     ("releases", "version", "message"),
     [
-        ("bookworm forky", 252, "lab_releases has forky, whose systemd cannot run in a container here"),
-        ("bookworm", 258, "systemd-nspawn 258 runs no container here"),
+        ("bookworm forky", 252, "lab_releases has forky, whose systemd cannot run in a container on this computer"),
+        ("bookworm", 258, "systemd-nspawn 258 cannot run containers on this computer"),
         ("bullseye bookworm trixie", 257, None),
     ],
 )
