@@ -1,4 +1,4 @@
-"""Action plugin: a snapshot of a host, in one round trip, by a program sent over stdin to the host's own python3."""
+"""Action plugin: takes a snapshot of a host in one round trip, by sending a program to the host's python3 over stdin."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PROGRAM = transport.library(MEMORY_LEAK, ("proc", "owner_access")) + (ROLE / "fi
 
 
 class ActionModule(ActionBase):
-    """Inspects one host; nothing is written there, not even a temporary file."""
+    """Inspects one host without writing anything there, not even a temporary file."""
 
     _supports_check_mode = True
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `snapshot`, or `failed` with a message where the host gave none."""
+        """Return `snapshot`, or `failed` with a message if the host printed none."""
         super().run(tmp, task_vars)
         since = self._task.args.get("since")
-        # The user sets the variables of the role memory_leak, of which this one takes some.
+        # This role uses some variables of the role memory_leak, so misspelt ones are an error here, too.
         unknown = variables.unknown(task_vars or {})
         if unknown:
             return {"failed": True, "msg": "; ".join(unknown)}
-        # As JSON in a Python literal: JSON's own null and true are no Python.
+        # JSON in a Python string: JSON's null and true are not Python.
         call = "snapshot()" if since is None else f"snapshot(json.loads({json.dumps(since)!a}))"
         answer = transport.ask(self, f"{PROGRAM}\n{call}\n".encode("ascii"), task_vars or {})
         if isinstance(answer, str):
