@@ -143,7 +143,7 @@ def unit_now(unit, pid):
     command = found[1].split() if found else []
     log = re.search(r"^StandardOutput=(?:append|file|truncate):(.+)$", output("systemctl", "cat", unit), re.M)
     properties = dict(line.partition("=")[::2] for line in shown.splitlines())
-    # The account of a stopped unit may be gone: read its files as root if it ran as root, else as nobody.
+    # A stopped unit has no process whose rights can be used: use root's if it ran as root, else those of nobody.
     is_roots = not properties.get("User") and properties.get("DynamicUser") != "yes"
     owner = (owner_access.owner(pid) if pid else None) or (owner_access.ROOT if is_roots else owner_access.NOBODY)
     return {
@@ -167,7 +167,7 @@ def program(command, directory, owner, root="/"):
 
 
 def described(pid):
-    """Return the description of a process by /proc and systemd."""
+    """Return a process's description from /proc and systemd."""
     try:
         command = [printable(argument) for argument in proc.command(pid)]
         directory = os.readlink(f"/proc/{pid}/cwd")

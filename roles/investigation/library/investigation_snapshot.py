@@ -6,8 +6,8 @@ short_description: Inspect the memory and processes of a host as an investigator
 description:
   - Sends one Python program over stdin to the host's python3 (3.9 or newer), in one round trip. It reads /proc and asks
     free, ps, systemctl, journalctl and dmesg. It writes nothing on the host.
-  - It does not depend on the name or path of any service. It needs root, through O(ignore:become) if necessary, to see all
-    processes.
+  - It does not depend on the name or path of any service. It needs root, through O(ignore:become) if necessary, to inspect
+    all processes.
 options:
   since:
     description:

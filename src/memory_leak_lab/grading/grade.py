@@ -127,7 +127,7 @@ def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dic
         "mitigation": reader.mitigation(parts),
     }
     if truth.variant != LEAKER:
-        return {**_of_healthy_host(parts, trend, levels["root_cause"]), "claims": checked}
+        return {**_healthy_host_grade(parts, trend, levels["root_cause"]), "claims": checked}
     if judge and parts:
         levels |= judge(parts)
     blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
@@ -142,7 +142,7 @@ def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dic
     return {**graded, "verdict": "graded" if graded["total"] is not None else UNGRADED, "claims": checked}
 
 
-def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
+def _healthy_host_grade(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
     """Return the grade of a diagnosis of a host without a leak: `blamed`, `cleared` or `unclear`."""
     cleared = next((part for part in parts if reader.clears(part)), None)
     accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)

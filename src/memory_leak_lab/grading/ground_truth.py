@@ -32,7 +32,7 @@ class Run:
     samples: tuple[tuple[float, int], ...]  # Unix time in seconds, RSS in bytes; sorted
 
     def rss_mib(self, at: float) -> float | None:
-        """Return the RSS at a Unix time, interpolated or extrapolated by the rate; None if it was not running."""
+        """Return the RSS in MiB at a Unix time, interpolated or extrapolated by the rate; None if it was not running."""
         if at < self.began - 1 or not self.samples:
             return None
         times = [time for time, _rss in self.samples]

@@ -33,7 +33,7 @@ CONTAINER = re.compile(
     r"|stor(?:e|es|ed|ing)|tokens?|visitors?|state|structures?|containers?|records?|objects?|keys?|guests?|items?)\b",
     re.I,
 )
-# Says that entries are kept, either by what is missing or directly.
+# Entries are kept: said directly, or by naming what is missing.
 KEPT = re.compile(
     rf"{NOT}[^.;]{{0,60}}\b(?:{REMOVAL}|{LIMIT})"
     rf"|\b{REMOVAL}[^.;]{{0,60}}\b(?:does not exist|doesn't exist|is missing|is absent|never (?:happens|runs|comes))"

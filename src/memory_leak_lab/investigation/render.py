@@ -70,12 +70,12 @@ def _safe(snapshot: Snapshot) -> Snapshot:
 
 def diagnosis(host: str, first: Snapshot, finding: Finding) -> str:
     """Return the diagnosis of a host in Markdown."""
-    facts = _of_leak(finding) if finding.leak else _of_kill(first, finding) if finding.oom_kills else {}
+    facts = _leak_facts(finding) if finding.leak else _kill_facts(first, finding) if finding.oom_kills else {}
     text = environment.get_template("diagnosis.md.j2").render(host=host, finding=finding, clock=clock, **facts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _of_leak(finding: Finding) -> dict[str, Any]:
+def _leak_facts(finding: Finding) -> dict[str, Any]:
     leak = finding.leak
     assert leak
     details, samples = leak.details, leak.samples
@@ -99,7 +99,7 @@ def _of_leak(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _of_kill(first: Snapshot, finding: Finding) -> dict[str, Any]:
+def _kill_facts(first: Snapshot, finding: Finding) -> dict[str, Any]:
     """Return the facts of the last kill. The unit's start time counts only if systemd's record is of the same process."""
     kill = finding.oom_kills[-1]
     service: dict[str, Any] = kill["service"] or {}
