@@ -2,8 +2,8 @@
 
 Usage: script/generate [--check]
 
-From memory_leak_controller/variables.py: the role's defaults and argument specs, and the README's table of variables. From
-memory_leak_controller/contract.py: the README's table of outcomes, the JSON schemas in docs/, and the plugin's RETURN section.
+From memory_leak_controller/variables.py: the role's defaults and argument specs, and the table in docs/variables.md. From
+memory_leak_controller/contract.py: the table in docs/outcomes.md, the JSON schemas in docs/, and the plugin's RETURN section.
 """
 
 from __future__ import annotations
@@ -82,10 +82,14 @@ def _options() -> list[str]:
     return lines
 
 
-def readme(text: str) -> str:
-    """Return the README with its tables of variables and outcomes regenerated."""
+def variables_page(text: str) -> str:
+    """Return docs/variables.md with its table regenerated."""
     rows = [f"| `{each.full_name}` | `{_default(each.default)}` | {each.description} |" for each in variables.TABLE]
-    text = _between(text, "variables", "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]))
+    return _between(text, "variables", "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]))
+
+
+def outcomes_page(text: str) -> str:
+    """Return docs/outcomes.md with its table regenerated."""
     best_first = reversed(contract.OUTCOMES.items())
     rows = [f"| `{name}` | {outcome.meaning} |" for name, outcome in best_first]
     return _between(text, "outcomes", "\n".join(["| outcome | meaning |", "|---|---|", *rows]))
@@ -95,7 +99,7 @@ def _between(text: str, name: str, new: str) -> str:
     begin, end = f"<!-- generated: {name} -->", "<!-- end -->"
     pattern = re.compile(rf"{re.escape(begin)}\n.*?\n{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"README.md has no {begin!r} followed by {end!r}")
+        raise ValueError(f"the page has no {begin!r} followed by {end!r}")
     return pattern.sub(lambda _match: f"{begin}\n\n{new}\n\n{end}", text)
 
 
@@ -196,7 +200,8 @@ FILES = {
     ROLE / "defaults" / "main.yml": defaults,
     ROLE / "meta" / "argument_specs.yml": argument_specs,
     ROLE / "library" / "memory_leak.py": plugin,
-    PROJECT / "README.md": readme,
+    PROJECT / "docs" / "variables.md": variables_page,
+    PROJECT / "docs" / "outcomes.md": outcomes_page,
     PROJECT / "docs" / "status.schema.json": status_schema,
     PROJECT / "docs" / "ground-truth.schema.json": ground_truth_schema,
 }

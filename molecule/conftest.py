@@ -1,4 +1,4 @@
-"""Fixtures of all Molecule scenarios, and what a failing test shows of the host it failed on."""
+"""Fixtures and failure diagnostics shared by all Molecule scenarios."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from memory_leak_lab.grading import grade, ground_truth
 
 PROJECT = Path(__file__).resolve().parent.parent
-MOST_WAIT_S = 180
-DIAGNOSES = (
+MAX_WAIT_S = 180
+DIAGNOSTICS = (
     "systemctl status --no-pager --full memory-leak.service",
     "journalctl --no-pager --lines=40",
     "tail --lines=40 /tmp/memory-leak.log",
@@ -27,10 +27,10 @@ Playbook = Callable[..., dict[str, dict[str, Any]]]
 
 @pytest.fixture(scope="session")
 def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
-    """Return a function that runs a playbook of the project as a user would, on the scenario's lab.
+    """Return a function that runs a project playbook on the scenario's lab, as a user would.
 
-    It takes the playbook's name and further arguments of ansible-playbook, and returns the hosts' records by name. A run
-    that does not end as expected (with success, unless `fails`; either way where that is None) fails the test.
+    It takes the playbook's name and further ansible-playbook arguments, and returns the records by host name. `fails`
+    is the expected result: False for success, True for failure, None for either.
     """
 
     def run(name: str, *arguments: str, fails: bool | None = False) -> dict[str, dict[str, Any]]:
@@ -41,7 +41,7 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
             command, cwd=PROJECT, env=os.environ | settings, capture_output=True, text=True, check=False
         )
         assert fails in (None, bool(done.returncode)), (
-            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            f"{' '.join(command)} exited with status {done.returncode}:\n{done.stdout}{done.stderr}"
         )
         return {record["host"]: record for record in json.loads(records_file.read_text())}
 
@@ -50,28 +50,28 @@ def playbook(tmp_path_factory: pytest.TempPathFactory) -> Playbook:
 
 @pytest.fixture(scope="session")
 def ended(playbook: Playbook) -> Callable[..., dict[str, Any]]:
-    """Return a function that waits until status no longer finds the service running on one host, and returns its record.
+    """Return a function that waits until the service on one host is no longer running, and returns its record.
 
-    It takes further arguments of ansible-playbook: without any, the scenario has but one host.
+    It takes further ansible-playbook arguments. A scenario with several hosts must limit the playbook to one.
     """
 
     def wait(*arguments: str) -> dict[str, Any]:
-        deadline = time.monotonic() + MOST_WAIT_S
+        deadline = time.monotonic() + MAX_WAIT_S
         while time.monotonic() < deadline:
             [record] = playbook("status.yml", *arguments).values()
             if record["outcome"] != "running":
                 return record
             time.sleep(2)
-        pytest.fail(f"the service still runs after {MOST_WAIT_S} s: {record}")
+        pytest.fail(f"the service is still running after {MAX_WAIT_S} s: {record}")
 
     return wait
 
 
 @pytest.fixture
 def investigated(tmp_path: Path) -> Callable[[], dict[str, dict[str, Any]]]:
-    """Return a function that investigates the scenario's hosts as a user would, and grades what that says.
+    """Return a function that investigates the scenario's hosts as a user would, and grades the diagnoses.
 
-    It returns each host's `verdict`, the `diagnosis`, and its `grade` by the ground truth in `ground_truth` of tmp_path.
+    It returns `verdict`, `diagnosis` and `grade` by host name. The answer key is in tmp_path / "ground_truth".
     """
 
     def run() -> dict[str, dict[str, Any]]:
@@ -99,12 +99,12 @@ def investigated(tmp_path: Path) -> Callable[[], dict[str, dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def module() -> Callable[..., str]:
-    """Return a function that runs a module of Ansible on a host of the scenario's lab and returns what it says."""
+    """Return a function that runs an Ansible module on hosts of the scenario's lab and returns the output."""
 
     def run(name: str, pattern: str, arguments: str) -> str:
         command = ["ansible", "-i", "molecule/inventory", pattern, "-m", name, "-a", arguments]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-        # Where no host matches, Ansible is content.
+        # Ansible exits 0 when no host matches.
         assert done.returncode == 0 and "CHANGED" in done.stdout, done.stdout + done.stderr
         return done.stdout
 
@@ -113,17 +113,17 @@ def module() -> Callable[..., str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Add the unit's status, the journal and the log to the report of a test that failed."""
+    """Add the unit's status, the journal and the log to the report of a failed test."""
     report = yield
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
-        for command in DIAGNOSES:
+        for command in DIAGNOSTICS:
             report.sections.append((command, host.run(command).stdout))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Leave the number of passed tests for molecule/assert_tests_passed.yml, in a file named like the directory of tests."""
+    """Write the number of passed tests to a file named after the test directory, for molecule/assert_tests_passed.yml."""
     ephemeral = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
     if ephemeral and config.args:
         directory = Path(ephemeral) / "passed"

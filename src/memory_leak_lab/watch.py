@@ -77,8 +77,12 @@ def ask(inventory: str) -> list[Sample]:
 
 def rate(samples: list[Sample]) -> str:
     """Return a host's growth in MiB per minute, by the host's own clock, or '' with too few samples."""
-    alive = [sample for sample in samples if sample["rss_bytes"] and sample["pid"] == samples[-1]["pid"]]
-    if len(alive) < 3:
+    alive = [
+        sample
+        for sample in samples
+        if sample["rss_bytes"] and sample["uptime_s"] is not None and sample["pid"] == samples[-1]["pid"]
+    ]
+    if len({sample["uptime_s"] for sample in alive}) < 3:
         return ""
     line = growth.fit([sample["uptime_s"] for sample in alive], [sample["rss_bytes"] / 1024**2 for sample in alive])
     return f"{line.rate_per_min:.1f}"

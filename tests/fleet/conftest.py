@@ -1,4 +1,4 @@
-"""A fleet of containers for the tests of this directory, which are skipped where it can't be had."""
+"""Provide a container fleet. The tests in this directory are skipped where the nspawn driver is unavailable."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Play = Callable[..., Records]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests of this directory where the driver nspawn does not work."""
-    reason = why_not()
+    """Skip the tests in this directory where the nspawn driver is unavailable."""
+    reason = unavailable_reason()
     for item in items:
         if reason and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def why_not() -> str:
-    """Return why the driver nspawn does not work here, or nothing."""
+def unavailable_reason() -> str:
+    """Return why the nspawn driver is unavailable, or an empty string."""
     if not shutil.which("systemd-nspawn"):
-        return "the driver nspawn needs systemd-nspawn"
+        return "the nspawn driver needs systemd-nspawn"
     try:
         drivers.get("nspawn").check(["bookworm"])
     except DriverUnavailableError as error:
@@ -44,7 +44,7 @@ def why_not() -> str:
 
 @pytest.fixture(scope="module")
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Return a fleet of as many containers as the module's COUNT says; it is taken down at the end."""
+    """Provide a fleet of COUNT containers (set in the test module), and remove it afterwards."""
     try:
         fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
         yield fleet
@@ -55,9 +55,9 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def play(fleet: Fleet) -> Play:
-    """Return a function that runs a playbook on the fleet, expects success unless `fails`, and returns the hosts' records.
+    """Return a function that runs a playbook on the fleet and returns the records by host name.
 
-    `variables` are for one host each, by its number.
+    It expects success unless `fails`. `variables` maps a host number to that host's variables.
     """
     records_file = fleet.work / "records.json"
 
@@ -75,7 +75,7 @@ def play(fleet: Fleet) -> Play:
             check=False,
         )
         report = done.stdout.rpartition("\n\n")[2] or done.stdout
-        assert bool(done.returncode) is fails, f"{operation} ended with {done.returncode}:\n{report}{done.stderr}"
+        assert bool(done.returncode) is fails, f"{operation} exited {done.returncode}:\n{report}{done.stderr}"
         return {record["host"]: record for record in json.loads(records_file.read_text())}
 
     return run

@@ -1,4 +1,4 @@
-"""The playbooks on a small fleet of containers: one round trip each, hosts that leave each other alone, nothing left behind."""
+"""Playbooks and the lab on a small container fleet: round trips, isolation between hosts, secrets, and teardown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNT = 3
 
 
 @pytest.mark.parametrize("connections", ["cold", "warm"])
-def test_each_operation_costs_one_round_trip_per_host(fleet: Fleet, play: Any, connections: str) -> None:
+def test_each_operation_takes_one_round_trip_per_host(fleet: Fleet, play: Any, connections: str) -> None:
     for operation, outcome, changed in (
         ("setup", "running", True),
         ("setup", "running", False),
@@ -38,7 +38,7 @@ def test_each_operation_costs_one_round_trip_per_host(fleet: Fleet, play: Any, c
         assert [after - earlier for after, earlier in zip(fleet.round_trips(COUNT), before, strict=True)] == [1] * COUNT
 
 
-def test_a_host_is_cleaned_up_without_touching_the_others(fleet: Fleet, play: Any) -> None:
+def test_cleanup_of_one_host_leaves_the_others_running(fleet: Fleet, play: Any) -> None:
     before = play("setup")
     first, *others = (host.name for host in fleet.hosts)
     assert play("cleanup", "--limit", first)[first]["outcome"] == "absent"
@@ -48,7 +48,7 @@ def test_a_host_is_cleaned_up_without_touching_the_others(fleet: Fleet, play: An
         assert (after[name]["outcome"], after[name]["pid"]) == ("running", before[name]["pid"])
 
 
-def test_what_check_mode_predicts_is_no_ground_truth(fleet: Fleet, play: Any, tmp_path: Path) -> None:
+def test_check_mode_writes_no_ground_truth(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     play("cleanup")
     answers = ("-e", f"memory_leak_ground_truth_dir={tmp_path}/truth")
     assert play("setup", "--check", *answers)[fleet.hosts[0].name]["outcome"] == "running"
@@ -57,13 +57,13 @@ def test_what_check_mode_predicts_is_no_ground_truth(fleet: Fleet, play: Any, tm
     assert len(list((tmp_path / "truth").iterdir())) == COUNT
 
 
-def test_setup_warns_where_no_ceiling_is_in_force(fleet: Fleet, play: Any) -> None:
+def test_setup_warns_if_the_ceiling_is_not_enforced(fleet: Fleet, play: Any) -> None:
     play("cleanup")
     record = play("setup")[fleet.hosts[0].name]
     assert ("does not enforce memory ceilings" in record["message"]) == (record["ceiling_bytes"] is None)
 
 
-def test_ssh_listens_on_loopback_alone_and_its_key_is_private(fleet: Fleet) -> None:
+def test_ssh_listens_only_on_loopback_and_keys_are_private(fleet: Fleet) -> None:
     listening = [each.laddr for each in psutil.net_connections("inet") if each.status == psutil.CONN_LISTEN]
     for host in fleet.hosts:
         assert {address.ip for address in listening if address.port == host.port} == {"127.0.0.1"}
@@ -71,7 +71,7 @@ def test_ssh_listens_on_loopback_alone_and_its_key_is_private(fleet: Fleet) -> N
         assert private.stat().st_mode & 0o077 == 0, private
 
 
-def test_no_secret_shows_in_output_or_records(fleet: Fleet) -> None:
+def test_secrets_do_not_appear_in_output_or_records(fleet: Fleet) -> None:
     records = fleet.work / "secret.json"
     done = subprocess.run(
         [
@@ -88,7 +88,7 @@ def test_no_secret_shows_in_output_or_records(fleet: Fleet) -> None:
     assert fleet.run(0, "! grep -rs hunter2 /tmp /mcp /var/log /run/systemd/transient").returncode == 0
 
 
-def test_up_leaves_running_hosts_alone_and_replaces_a_dead_one(fleet: Fleet) -> None:
+def test_up_replaces_only_dead_hosts(fleet: Fleet) -> None:
     homes = [fleet.directory / host.name for host in fleet.hosts]
     pids = [hosts.process(home) for home in homes]
     assert pids[0]
@@ -115,5 +115,5 @@ def _command_lines() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             yield path.read_text()
-        except OSError:  # it has ended
+        except OSError:  # the process has exited
             continue

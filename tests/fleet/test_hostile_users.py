@@ -1,4 +1,4 @@
-"""What belongs to others on a host: files at configured paths, directories of a group, accounts, shared memory."""
+"""Foreign property on a host: files at configured paths, group-writable directories, accounts, shared memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from helpers.initial_states import LOG, PID_FILE
 from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 2
-HOST = 1  # the other host shows that it goes on
+HOST = 1  # the other host must be unaffected
 LOG_DIRECTORY = "/var/log/app"
 MEMBERS = f"useradd --groups adm eve; mkdir -p {LOG_DIRECTORY}; chgrp adm {LOG_DIRECTORY}; chmod 0775 {LOG_DIRECTORY}"
-NO_MEMBERS = f"userdel --force eve; rm -r {LOG_DIRECTORY}"
+REMOVE_MEMBERS = f"userdel --force eve; rm -r {LOG_DIRECTORY}"
 
 
 def play_on_one(fleet: Fleet, play: Any, operation: str, fails: bool, **variables: str) -> dict[str, Any]:
-    """Run a playbook with variables of one host, and return its record; the other host must be as it should."""
+    """Run a playbook with variables for HOST and return its record. The other host must have the usual outcome."""
     records = play(operation, fails=fails, variables={HOST: {f"memory_leak_{k}": v for k, v in variables.items()}})
     other, found = (records[host.name] for host in fleet.hosts)
     assert other["outcome"] == ("absent" if operation == "cleanup" else "running") or operation == "status"
@@ -34,7 +34,7 @@ def play_on_one(fleet: Fleet, play: Any, operation: str, fails: bool, **variable
         ("/srv/app/workload.py", {"directory": "/srv/app"}),
     ],
 )
-def test_a_file_of_somebody_elses_at_a_configured_path_stays(
+def test_a_foreign_file_at_a_configured_path_is_kept(
     fleet: Fleet, play: Any, operation: str, path: str, variables: dict[str, str]
 ) -> None:
     play("cleanup")
@@ -48,7 +48,7 @@ def test_a_file_of_somebody_elses_at_a_configured_path_stays(
         fleet.run(HOST, f"rm {path}; rmdir /srv/app")
 
 
-def test_what_a_user_puts_in_the_way_in_tmp_is_replaced_unseen(fleet: Fleet, play: Any) -> None:
+def test_obstacles_in_tmp_are_replaced_and_not_followed(fleet: Fleet, play: Any) -> None:
     play("cleanup")
     fleet.run(
         HOST, f"useradd eve; echo precious >/root/precious; su eve -c 'ln -s /root/precious {LOG}; mkfifo {PID_FILE}'"
@@ -65,7 +65,7 @@ def test_what_a_user_puts_in_the_way_in_tmp_is_replaced_unseen(fleet: Fleet, pla
 
 
 @pytest.mark.parametrize("variable", ["log_file", "pid_file"])
-def test_a_directory_that_a_group_with_members_may_write_to_is_refused(fleet: Fleet, play: Any, variable: str) -> None:
+def test_a_directory_writable_by_a_group_with_members_is_refused(fleet: Fleet, play: Any, variable: str) -> None:
     play("cleanup")
     fleet.run(HOST, MEMBERS)
     try:
@@ -80,7 +80,7 @@ def test_a_directory_that_a_group_with_members_may_write_to_is_refused(fleet: Fl
         assert play_on_one(fleet, play, "cleanup", fails=False)["outcome"] == "absent"
         assert fleet.run(HOST, f"ls {LOG_DIRECTORY}").stdout == ""
     finally:
-        fleet.run(HOST, NO_MEMBERS)
+        fleet.run(HOST, REMOVE_MEMBERS)
 
 
 def test_a_unit_named_like_an_account_is_refused(fleet: Fleet, play: Any) -> None:
@@ -90,7 +90,7 @@ def test_a_unit_named_like_an_account_is_refused(fleet: Fleet, play: Any) -> Non
         assert (record["outcome"], "account of this host" in record["message"]) == ("refused", True)
 
 
-def test_the_accounts_own_shared_memory_outlives_the_service(fleet: Fleet, play: Any) -> None:
+def test_the_users_own_shared_memory_survives_cleanup(fleet: Fleet, play: Any) -> None:
     play("cleanup")
     fleet.run(HOST, "useradd database; su database -s /bin/sh -c 'echo x >/dev/shm/database; ipcmk --shmem 4096'")
     try:
@@ -104,7 +104,7 @@ def test_the_accounts_own_shared_memory_outlives_the_service(fleet: Fleet, play:
         fleet.run(HOST, "ipcrm --all=shm; rm /dev/shm/database; userdel --force database")
 
 
-def test_a_record_of_the_start_is_roots_alone_and_goes_with_the_cleanup(fleet: Fleet, play: Any) -> None:
+def test_the_start_record_is_private_to_root_and_removed_by_cleanup(fleet: Fleet, play: Any) -> None:
     play("setup")
     listed = fleet.run(HOST, "stat -c '%a %U %n' /var/lib/session-cache /var/lib/session-cache/*").stdout
     assert listed == "700 root /var/lib/session-cache\n600 root /var/lib/session-cache/memory-leak\n"
@@ -112,17 +112,17 @@ def test_a_record_of_the_start_is_roots_alone_and_goes_with_the_cleanup(fleet: F
     assert fleet.run(HOST, "ls -d /var/lib/session-cache").returncode != 0
 
 
-# A name that is swapped for a link while root works: each path that the host program, the hooks or systemd itself opens.
+# Paths opened by the host program, the unit's hooks or systemd, swapped for a symlink while root works.
 SWAPS = {
-    "log_file": "/srv/shared/app.log",  # append:, opened by systemd at every start
+    "log_file": "/srv/shared/app.log",  # opened by systemd at every start (append:)
     "pid_file": "/srv/shared/app.pid",  # written and removed by the unit's hooks
     "directory": "/srv/shared/app",
 }
 
 
 @pytest.mark.parametrize("variable", SWAPS)
-def test_a_swap_leads_nowhere(fleet: Fleet, play: Any, variable: str) -> None:
-    """A user who owns a directory on the way swaps it for a link all the time: root refuses, and touches nothing there."""
+def test_a_path_swapped_for_a_symlink_is_refused(fleet: Fleet, play: Any, variable: str) -> None:
+    """A user who owns a parent directory keeps swapping it for a symlink. Root refuses and leaves the target untouched."""
     play("cleanup")
     fleet.run(
         HOST,

@@ -1,4 +1,4 @@
-"""Each initial_state of the table, and each playbook after it: the outcome, `changed`, and what is really on the host then."""
+"""Run each playbook from each initial state. Checks the outcome, `changed`, check mode and the actual host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNT = len(INITIAL_STATES)
 
 
 def on_all(fleet: Fleet, scripts: list[str]) -> list[str]:
-    """Run a script on each host and return what they print. Fails unless all succeed."""
+    """Run one script per host and return their outputs. Fail unless all succeed."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(fleet.run, range(COUNT), scripts))
     failed = {
@@ -26,8 +26,8 @@ def on_all(fleet: Fleet, scripts: list[str]) -> list[str]:
     return [answer.stdout for answer in answers]
 
 
-def bring_about(fleet: Fleet, play: Any) -> None:
-    """Give each host its initial_state."""
+def create_states(fleet: Fleet, play: Any) -> None:
+    """Bring each host into its initial state."""
     fresh = [fleet.hosts[number].name for number, initial_state in enumerate(INITIAL_STATES) if initial_state.fresh]
     variables = {number: initial_state.variables for number, initial_state in enumerate(INITIAL_STATES)}
     play("setup", "--limit", ",".join(["all", *(f"!{name}" for name in fresh)]), variables=variables)
@@ -35,8 +35,8 @@ def bring_about(fleet: Fleet, play: Any) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_initial_state_ends_as_the_table_says(fleet: Fleet, play: Any, operation: str) -> None:
-    bring_about(fleet, play)
+def test_every_initial_state_ends_as_specified(fleet: Fleet, play: Any, operation: str) -> None:
+    create_states(fleet, play)
     names = [host.name for host in fleet.hosts]
     expected = {initial_state.name: initial_state.end(operation) for initial_state in INITIAL_STATES}
     predicted = play(operation, "--check", fails=operation != "status")
@@ -48,8 +48,10 @@ def test_every_initial_state_ends_as_the_table_says(fleet: Fleet, play: Any, ope
     }
     inspections = on_all(fleet, [INSPECTION] * COUNT)
     wrong = {
-        initial_state.name: contradictions(said, records[name]["outcome"], records[name]["pid"], records[name]["unit"])
-        for initial_state, said, name in zip(INITIAL_STATES, inspections, names, strict=True)
+        initial_state.name: contradictions(
+            inspection, records[name]["outcome"], records[name]["pid"], records[name]["unit"]
+        )
+        for initial_state, inspection, name in zip(INITIAL_STATES, inspections, names, strict=True)
     }
     assert not {initial_state: found for initial_state, found in wrong.items() if found and operation != "status"}
     on_all(fleet, [initial_state.intact for initial_state in INITIAL_STATES])
@@ -57,7 +59,7 @@ def test_every_initial_state_ends_as_the_table_says(fleet: Fleet, play: Any, ope
     assert {record["outcome"] for record in play("cleanup").values()} == {"absent"}
     inspections = on_all(fleet, [INSPECTION] * COUNT)
     wrong = {
-        initial_state.name: contradictions(said, "absent", None, None)
-        for initial_state, said in zip(INITIAL_STATES, inspections, strict=True)
+        initial_state.name: contradictions(inspection, "absent", None, None)
+        for initial_state, inspection in zip(INITIAL_STATES, inspections, strict=True)
     }
     assert not {initial_state: found for initial_state, found in wrong.items() if found}

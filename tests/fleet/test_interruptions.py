@@ -1,6 +1,6 @@
-"""Runs that are killed on the way, or that meet another on the same host: the next run ends right, every time.
+"""Killed and concurrent runs: the next run must always succeed.
 
-By default a few of each, chosen anew each day by RANDOM_SEED (an environment variable; the date). `script/soak` does them all.
+By default a sample, chosen by the environment variable RANDOM_SEED (default: the date). `script/soak` runs all of them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ NEXT = ("setup", "reset", "cleanup")
 
 @pytest.fixture(scope="module")
 def chance() -> random.Random:
-    """Return a generator of random numbers; the seed is printed, and shown where a test fails."""
+    """Return a random number generator. Its seed is printed, so that a failing test shows it."""
     print(f"RANDOM_SEED={SEED}")
-    return random.Random(SEED)  # noqa: S311 # no secret
+    return random.Random(SEED)  # noqa: S311 # not a secret
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def chance() -> random.Random:
         ("setup", "reset", DEFINITION),
         ("setup", "cleanup", DEFINITION),
     ],
-    ids=["setup", "setup of another definition", "reset", "cleanup"],
+    ids=["setup", "setup with another definition", "reset", "cleanup"],
 )
-def test_the_host_program_may_be_killed_at_every_step(
+def test_operations_recover_from_a_host_program_killed_at_any_step(
     fleet: Fleet, before: str, operation: str, definition: Definition
 ) -> None:
     def try_on(number: int) -> int:
         for step in count(1):
-            # Every host ends it differently; unless thoroughly, each tries a third of the steps.
+            # Unless thorough, each host tries a third of the steps.
             if not THOROUGH and step % COUNT != number:
                 continue
             for following in NEXT if THOROUGH else [NEXT[step // COUNT % len(NEXT)]]:
@@ -85,7 +85,9 @@ def start(fleet: Fleet, operation: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, chance: random.Random) -> None:
+def test_operations_recover_from_a_controller_killed_at_any_moment(
+    fleet: Fleet, play: Any, chance: random.Random
+) -> None:
     began = time.monotonic()
     assert start(fleet, "reset").wait() == 0
     whole_s = time.monotonic() - began
@@ -93,7 +95,7 @@ def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, cha
     for number in range(CONTROLLER_KILLS):
         operation, following = NEXT[number % len(NEXT)], chance.choice(NEXT)
         controller = start(fleet, operation)
-        # Ansible's own start is of less interest than what comes after it.
+        # Skip most of Ansible's startup: kills are more interesting after it.
         moment_s = chance.uniform(0.2, 0.9) * whole_s
         time.sleep(moment_s)
         if controller.poll() is None:
@@ -104,15 +106,15 @@ def test_the_controller_may_be_killed_at_any_moment(fleet: Fleet, play: Any, cha
             record = records[host.name]
             assert record["outcome"] == ENDS[following], (operation, moment_s, following, record)
             assert inspect(fleet, host_number, record) == [], (operation, moment_s, following)
-    print(f"{interrupted} of {CONTROLLER_KILLS} runs killed on the way")
+    print(f"{interrupted} of {CONTROLLER_KILLS} runs killed before they finished")
     assert interrupted
 
 
 @pytest.mark.parametrize("operations", [("setup", "setup"), ("setup", "cleanup"), ("reset", "reset")])
-def test_two_controllers_at_once_never_make_two_workloads(
+def test_concurrent_operations_never_start_two_workloads(
     fleet: Fleet, chance: random.Random, operations: tuple[str, str]
 ) -> None:
-    def late(number: int, operation: str, delay_s: float) -> Result:
+    def run_delayed(number: int, operation: str, delay_s: float) -> Result:
         time.sleep(delay_s)
         answer = fleet.run(number, program(operation), PYTHON)
         result = transport.result(answer.stdout)
@@ -122,9 +124,9 @@ def test_two_controllers_at_once_never_make_two_workloads(
     def race(number: int) -> None:
         for _round in range(-(-RACES // COUNT)):
             with ThreadPoolExecutor(2) as pool:
-                results = list(pool.map(late, [number] * 2, operations, [0, chance.uniform(0, 0.3)]))
+                results = list(pool.map(run_delayed, [number] * 2, operations, [0, chance.uniform(0, 0.3)]))
             assert [result["outcome"] for result in results] == [ENDS[operation] for operation in operations]
-            # Whoever came last: the host is as one of them says.
+            # Either may have run last, so the host must match one of the results.
             assert [] in [inspect(fleet, number, result) for result in results], results
             run(fleet, number, chance.choice(NEXT))
 
@@ -132,7 +134,7 @@ def test_two_controllers_at_once_never_make_two_workloads(
         list(pool.map(race, range(COUNT)))
 
 
-def test_two_playbooks_at_once(fleet: Fleet, play: Any) -> None:
+def test_concurrent_playbooks_succeed(fleet: Fleet, play: Any) -> None:
     for operations in (("setup", "setup"), ("reset", "reset"), ("setup", "cleanup")):
         controllers = [start(fleet, operation) for operation in operations]
         assert [controller.wait() for controller in controllers] == [0, 0]

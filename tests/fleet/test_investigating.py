@@ -1,4 +1,4 @@
-"""An investigation of a leaker in disguise, a healthy control and a decoy: what it finds, and that it leaves nothing."""
+"""Investigate a blind leaker, a control and a decoy: verdicts, diagnosis, and no change to the hosts."""
 
 from __future__ import annotations
 
@@ -22,32 +22,30 @@ PARTS: dict[int, dict[str, str]] = {
     CONTROL: {"memory_leak_variant": "control"},
     DECOY: {"memory_leak_variant": "decoy"},
 }
-# What changes by itself: the log and the journal of what runs there.
-CHANGED = (
+# Lists files changed since /tmp/before, except the logs and journal of running services.
+CHANGED_FILES = (
     "find /etc /home /mcp /opt /root /run /tmp /usr /var -xdev -newer /tmp/before ! -name '*.log' ! -path '*/journal*'"
     " ! -path '/run/systemd/*' ! -path /tmp/before"
 )
 
 
 def investigate(inventory: Path, reports: Path, seconds: int = 20) -> subprocess.CompletedProcess[str]:
-    """Run the investigation with so many seconds between the snapshots."""
+    """Run the investigation with the given number of seconds between its two snapshots."""
     variables = ["-e", f"memory_leak_observe_seconds={seconds}", "-e", f"memory_leak_report_dir={reports}"]
     command = [PLAYBOOK, "playbooks/investigate.yml", "-i", str(inventory), *variables]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
-def test_it_tells_the_leak_from_the_others_and_its_diagnosis_earns_everything(
-    fleet: Fleet, play: Any, tmp_path: Path
-) -> None:
+def test_only_the_leak_is_found_and_its_diagnosis_gets_full_marks(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     play("setup", "-e", f"memory_leak_ground_truth_dir={tmp_path}/truth", variables=PARTS)
-    time.sleep(35)  # until the control's cache is full
+    time.sleep(35)  # the control's cache fills up
     before = fleet.round_trips(COUNT)
     fleet.run_everywhere("touch /tmp/before; sleep 0.1", COUNT)
     done = investigate(fleet.inventory(COUNT), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    changed = [fleet.run(number, CHANGED).stdout for number in range(COUNT)]
+    changed = [fleet.run(number, CHANGED_FILES).stdout for number in range(COUNT)]
     assert changed == [""] * COUNT
-    # Two snapshots, and this test's own two commands.
+    # Two snapshots, and this test's two commands.
     assert [after - earlier for after, earlier in zip(fleet.round_trips(COUNT), before, strict=True)] == [4] * COUNT
     names = [host.name for host in fleet.hosts]
     found = [json.loads((tmp_path / "investigation" / f"{name}.json").read_text()) for name in names]
@@ -61,7 +59,7 @@ def test_it_tells_the_leak_from_the_others_and_its_diagnosis_earns_everything(
     assert all(each in evidence for each in ("free -m", "VmRSS", "systemctl status", "cache_entries=", "dmesg"))
 
 
-def test_a_host_that_does_not_answer_is_said_and_the_others_are_inspected(fleet: Fleet, tmp_path: Path) -> None:
+def test_an_unreachable_host_is_reported_and_the_others_are_inspected(fleet: Fleet, tmp_path: Path) -> None:
     inventory = fleet.inventory(COUNT)
     inventory.write_text(inventory.read_text() + "nowhere ansible_host=127.0.0.1 ansible_port=1\n")
     done = investigate(inventory, tmp_path)
@@ -70,7 +68,7 @@ def test_a_host_that_does_not_answer_is_said_and_the_others_are_inspected(fleet:
     assert len(list((tmp_path / "investigation").glob("*.json"))) == COUNT
 
 
-def test_a_time_that_tells_nothing_is_refused_before_a_host_is_touched(fleet: Fleet, tmp_path: Path) -> None:
+def test_too_short_an_observation_is_refused_before_contacting_hosts(fleet: Fleet, tmp_path: Path) -> None:
     before = fleet.round_trips(COUNT)
     refused = investigate(fleet.inventory(COUNT), tmp_path, seconds=3)
     assert refused.returncode != 0

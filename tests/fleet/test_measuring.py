@@ -1,4 +1,4 @@
-"""The gate on a fleet on which not every host leaks, and the controls, decoys and neutral names of a realistic one."""
+"""The verification gate on a mixed fleet: leakers, faults, controls, decoys and blind hosts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PARTS: dict[int, dict[str, str]] = {
 
 
 def schema(name: str) -> Any:
-    """Return a schema that the project documents."""
+    """Return a JSON schema from docs/."""
     return json.loads((PROJECT / "docs" / f"{name}.schema.json").read_text())
 
 
-def test_the_gate_lets_in_what_does_as_expected(fleet: Fleet, play: Any, tmp_path: Path) -> None:
+def test_the_gate_passes_only_hosts_that_behave_as_expected(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     reports, truth = tmp_path / "reports", tmp_path / "truth"
     places = ("-e", f"memory_leak_report_dir={reports}", "-e", f"memory_leak_ground_truth_dir={truth}")
     play("setup", *places, variables=PARTS | {OTHER_RATE: {"memory_leak_rate_mib_per_min": "60"}})
@@ -54,7 +54,7 @@ def test_the_gate_lets_in_what_does_as_expected(fleet: Fleet, play: Any, tmp_pat
 
 
 def check_records(fleet: Fleet, reports: Path, truth: Path) -> None:
-    """Check the files of the run against their schemas, and what they say of each host."""
+    """Check the run's files against their schemas, and their contents for each host."""
     status = json.loads((reports / "status.json").read_text())
     jsonschema.validate(status, schema("status"))
     assert len(status["hosts"]) == COUNT
@@ -73,7 +73,7 @@ def check_records(fleet: Fleet, reports: Path, truth: Path) -> None:
 
 
 def check_blind(fleet: Fleet, record: dict[str, Any]) -> None:
-    """Check that a blind host has neutral names alone, and that a cleanup that knows nothing of them finds what they name."""
+    """Check that a blind host has only neutral names."""
     assert record["unit"].removesuffix(".service") in assignment.NAMES
     seen = fleet.run(
         BLIND,
@@ -83,7 +83,7 @@ def check_blind(fleet: Fleet, record: dict[str, Any]) -> None:
     assert found == []
 
 
-def test_cleanup_finds_neutral_names_even_without_a_unit(fleet: Fleet, play: Any) -> None:
+def test_cleanup_finds_neutral_names_without_a_unit(fleet: Fleet, play: Any) -> None:
     play("setup", "--limit", fleet.hosts[BLIND].name, variables=PARTS)
     name = fleet.run(BLIND, "ls /opt").stdout.strip()
     assert name in assignment.NAMES
@@ -93,7 +93,7 @@ def test_cleanup_finds_neutral_names_even_without_a_unit(fleet: Fleet, play: Any
     assert fleet.run(BLIND, f"ls -d /opt/{name} /var/log/{name}.log /run/{name}.pid").stdout == ""
 
 
-def test_a_terminal_shows_progress_and_then_the_table_alone(fleet: Fleet, play: Any) -> None:
+def test_a_terminal_shows_progress_then_only_the_table(fleet: Fleet, play: Any) -> None:
     play("setup")
     inventory = str(fleet.inventory(COUNT))
     status, shown = terminal.run_playbook("status", "-i", inventory, "-e", "memory_leak_observe_seconds=5", "-f", "4")

@@ -1,8 +1,8 @@
-"""Random walks: whatever happens to a host, in any order, each operation ends right and a cleanup always ends it all.
+"""Random walks: after any sequence of events, each operation ends correctly and cleanup removes everything.
 
-Each step of a walk does one or two random things to a host (an initial state of the table, or a run that
-is killed on the way), carries a random operation out and inspects the host. WALK_MINUTES (an environment variable) sets how
-long; by default a few walks. RANDOM_SEED repeats the walks of a failure.
+Each step applies one or two random events to a host (an initial state, or a killed run), runs a random operation and
+inspects the host. Environment variables: WALK_MINUTES sets the duration (default: a few walks); RANDOM_SEED repeats the
+walks of a failure.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from memory_leak_lab.lab.fleet import Fleet
 
 MINUTES = float(os.environ.get("WALK_MINUTES") or 0)
 COUNT = 6 if MINUTES else 3
-WALKS_BY_DEFAULT = 2  # on each host
+MIN_WALKS = 2  # per host
 STEPS = (5, 10)
 SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
-# Some scripts write the workload's file where nothing of the role's is, as anybody might.
+# Some scripts write the workload file although the role is not installed. That makes it a foreign file.
 FOREIGN = f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
-IN_THE_WAY = (
+OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
     f"|| grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
@@ -37,55 +37,55 @@ DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib
 
 
 class Walk:
-    """One walk on one host, from nothing of ours to nothing of ours."""
+    """One walk on one host. It starts and ends with a clean host."""
 
     def __init__(self, fleet: Fleet, number: int, seed: str):
         self.fleet = fleet
         self.number = number
-        self.chance = random.Random(seed)  # noqa: S311 # no secret
+        self.chance = random.Random(seed)  # noqa: S311 # not a secret
         self.trail: list[str] = [f"RANDOM_SEED={SEED}, walk {seed}"]
-        self.lived: list[InitialState] = []
+        self.applied: list[InitialState] = []
         self.covered: Counter[tuple[str, str]] = Counter()
 
     def go(self) -> Counter[tuple[str, str]]:
-        """Walk, and return how often each operation followed each initial_state."""
+        """Walk, and return how often each operation followed each event."""
         for _step in range(self.chance.randint(*STEPS)):
-            names = [self.happen() for _time in range(self.chance.randint(1, 2))]
+            names = [self.apply_event() for _time in range(self.chance.randint(1, 2))]
             operation = self.chance.choice(OPERATIONS)
             self.operate(operation)
             self.covered.update((name, operation) for name in names)
-        for initial_state in self.lived:
+        for initial_state in self.applied:
             self.fleet.run(self.number, initial_state.undo)
         self.fleet.run(self.number, f"{FOREIGN} && rm {WORKLOAD}")
         self.operate("cleanup")
         return self.covered
 
-    def happen(self) -> str:
-        """Let something happen to the host and return its name."""
+    def apply_event(self) -> str:
+        """Apply a random event to the host and return its name."""
         if self.chance.random() < 0.15:
             operation, step = self.chance.choice(list(ENDS)), self.chance.randint(1, 20)
             self.trail.append(f"{operation} killed before step {step}")
             run_killed(self.fleet, self.number, operation, step, self.chance.choice(DEFINITIONS))
-            return "killed on the way"
+            return "killed run"
         initial_state = self.chance.choice(INITIAL_STATES)
         self.trail.append(initial_state.name)
-        self.lived.append(initial_state)
+        self.applied.append(initial_state)
         self.fleet.run(self.number, initial_state.script)
         return initial_state.name
 
     def operate(self, operation: str) -> None:
-        """Carry an operation out and check how it ends."""
+        """Run an operation and check its result."""
         self.trail.append(operation)
-        in_the_way = self.fleet.run(self.number, IN_THE_WAY).returncode == 0
+        obstructed = self.fleet.run(self.number, OBSTRUCTED).returncode == 0
         answer = self.fleet.run(self.number, program(operation, self.chance.choice(DEFINITIONS)), PYTHON)
         result = transport.result(answer.stdout)
         assert result, (self.trail, answer)
         if operation != "status":
-            allowed = {ENDS[operation], "refused", "failed"} if in_the_way else {ENDS[operation]}
+            allowed = {ENDS[operation], "refused", "failed"} if obstructed else {ENDS[operation]}
             assert result["outcome"] in allowed, f"{self.trail}\n{result}"
-        assert in_the_way or result["outcome"] != "failed", f"{self.trail}\n{result}"
-        # Something in the way may keep a killed run's remains where they are; else host and result must agree.
-        if not in_the_way and operation != "status":
+        assert obstructed or result["outcome"] != "failed", f"{self.trail}\n{result}"
+        # An obstacle may prevent the removal of a killed run's remains. Otherwise host and result must agree.
+        if not obstructed and operation != "status":
             wrong = inspect(self.fleet, self.number, result)
             assert wrong == [], f"{wrong}\n{self.trail}\n{result}\n{self.fleet.run(self.number, PROCESSES).stdout}"
 
@@ -96,7 +96,7 @@ def test_random_walks(fleet: Fleet) -> None:
 
     def walk(number: int) -> int:
         walks = 0
-        while walks < WALKS_BY_DEFAULT or time.monotonic() < until:
+        while walks < MIN_WALKS or time.monotonic() < until:
             covered.update(Walk(fleet, number, f"{SEED}-{number}-{walks}").go())
             walks += 1
         return walks
@@ -108,9 +108,9 @@ def test_random_walks(fleet: Fleet) -> None:
     print(f"RANDOM_SEED={SEED}: {walks} walks, {sum(covered.values())} steps")
     pairs = len(INITIAL_STATES) * len(OPERATIONS)
     print(
-        f"{len([pair for pair in covered if pair[0] != 'killed on the way'])} of {pairs} pairs of initial_state and operation"
+        f"{len([pair for pair in covered if pair[0] != 'killed run'])} of {pairs} pairs of initial state and operation"
     )
-    for initial_state in [*(initial_state.name for initial_state in INITIAL_STATES), "killed on the way"]:
+    for initial_state in [*(initial_state.name for initial_state in INITIAL_STATES), "killed run"]:
         print(
             f"{initial_state:55}", *(f"{operation} {covered[initial_state, operation]:4}" for operation in OPERATIONS)
         )

@@ -1,1 +1,1 @@
-"""What tests of several kinds share."""
+"""Helpers shared by several test suites."""

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of pages, without a network."""
+"""Drive a headless, offline Chromium for the HTML page tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-NEEDS_BROWSER = pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no Chromium with its driver")
+NEEDS_BROWSER = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Chromium and chromedriver")
 OPTIONS = (
     "headless=new",
     "no-sandbox",
@@ -24,7 +24,7 @@ OPTIONS = (
 
 
 def start(scheme: str, profile: Path) -> webdriver.Chrome:
-    """Return a browser that prefers a colour scheme, `light` or `dark`."""
+    """Start a browser that prefers the colour scheme `light` or `dark`."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
     for option in (*OPTIONS, f"user-data-dir={profile}", "proxy-server=127.0.0.1:9"):
@@ -37,6 +37,6 @@ def start(scheme: str, profile: Path) -> webdriver.Chrome:
 
 
 def column(browser: Any, number: int) -> list[str]:
-    """Return the texts of a column of the table, of the rows that are shown."""
+    """Return the text of one table column (0-based), visible rows only."""
     rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr:not([hidden])")
     return [row.find_elements(By.TAG_NAME, "td")[number].text for row in rows]

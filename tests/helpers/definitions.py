@@ -1,4 +1,4 @@
-"""The definition that the role's defaults make, which tests change as they need it."""
+"""Workload definitions built from the role's defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from memory_leak_controller.contract import Definition
 
 
 def default(**changes: Any) -> Definition:
-    """Return the definition of a host with the default variables, with some of its fields changed."""
+    """Return the definition of a host with default variables, with `changes` applied."""
     definition, settings, errors = validation.validate(validation.DEFAULTS)
     assert errors == []
     assigned = assignment.apply(definition, settings, "host", "leaker")

@@ -1,4 +1,4 @@
-"""The host program run on a fleet's hosts without Ansible, whole or killed on the way: hundreds of runs in a minute."""
+"""Run the host program without Ansible, to completion or killed part-way: hundreds of runs a minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCE = (ROLE / "files" / "workload.py").read_text()
 OTHER_DEFINITION = definitions.default(unit="cache.service", target_rate_mib_per_min=45.0)
 ENDS = {"setup": "running", "reset": "running", "cleanup": "absent"}
 PYTHON = "python3 -I -S -"
-# Kills the program before its nth step that matters to others: a change of a file, a command, or right after its start.
+# Kills the program before its nth step with an external effect (a file change, a lock, a command), or right after its start.
 KILL = """
 import os, sys
 steps_left = [{step}]
@@ -34,7 +34,7 @@ sys.addaudithook(count)
 
 
 def program(operation: str, definition: Definition = DEFINITION) -> str:
-    """Return the program of an operation."""
+    """Return the source of the host program for an operation."""
     request: Request = {
         "operation": operation,
         "check": False,
@@ -47,7 +47,7 @@ def program(operation: str, definition: Definition = DEFINITION) -> str:
 
 
 def run(fleet: Fleet, number: int, operation: str, definition: Definition = DEFINITION) -> Result:
-    """Carry an operation out on one host, and return its result after an inspection of the host."""
+    """Run an operation on one host, check the host against its result, and return the result."""
     answer = fleet.run(number, program(operation, definition), PYTHON)
     result = transport.result(answer.stdout)
     assert result, answer.stdout + answer.stderr
@@ -57,13 +57,13 @@ def run(fleet: Fleet, number: int, operation: str, definition: Definition = DEFI
 
 
 def inspect(fleet: Fleet, number: int, found: Mapping[str, Any]) -> list[str]:
-    """Return where a host contradicts its result, or its record."""
-    said = fleet.run(number, INSPECTION).stdout
+    """Return the contradictions between a host and its result or record."""
+    inspection = fleet.run(number, INSPECTION).stdout
     workload = found.get("workload", found)
-    return contradictions(said, found["outcome"], workload["pid"], workload["unit"])
+    return contradictions(inspection, found["outcome"], workload["pid"], workload["unit"])
 
 
 def run_killed(fleet: Fleet, number: int, operation: str, step: int, definition: Definition = DEFINITION) -> bool:
-    """Start an operation on one host and kill it before its nth step. Return whether it had that many."""
+    """Run an operation on one host and kill it before its nth step. Return False if it finished first."""
     answer = fleet.run(number, KILL.format(step=step) + program(operation, definition), PYTHON)
     return transport.result(answer.stdout) is None

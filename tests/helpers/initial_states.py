@@ -1,6 +1,6 @@
-"""What may have become of a host before a playbook arrives, and what each playbook must then make of it.
+"""Initial states of a host, and the expected result of each playbook.
 
-INITIAL_STATES is the table: one row for each initial_state, one outcome and one `changed` for each playbook.
+INITIAL_STATES has one row per state, with an outcome and a `changed` value for each playbook.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ UNIT_FILE = "/etc/systemd/system/memory-leak.service"
 End = tuple[str, bool]  # outcome, changed
 
 FIX = f"sed -i 's/        self._sessions.token. = state/        self._sessions = {{token: state}}/' {WORKLOAD}"
-# Kept by another unit, a transient unit that has ended stays loaded with its file.
+# A stopped transient unit stays loaded, with its file, while another unit references it.
 HOLD = "systemd-run --quiet --unit=holder --property=Wants=memory-leak.service --property=After=memory-leak.service sleep 9999"
 BYSTANDER = "nohup sleep 9999 >/dev/null 2>&1 & echo $! >/run/bystander"
 BYSTANDER_LIVES = "kill -0 $(cat /run/bystander)"
@@ -22,10 +22,10 @@ BYSTANDER_LIVES = "kill -0 $(cat /run/bystander)"
 
 @dataclass(frozen=True)
 class InitialState:
-    """A initial_state: how a host comes to it, and how each playbook must end there.
+    """An initial state: how to create it, and the expected result of each playbook.
 
-    `script` runs as root on the host, after a setup unless `fresh`; `variables` are those of that setup. `intact` is a
-    command that must succeed after each playbook, for what is not ours. `undo` removes what the script added for others.
+    `script` runs as root on the host, after a setup with `variables` unless `fresh`. `intact` is a command that must
+    succeed after each playbook: it checks that foreign files and processes are untouched. `undo` removes them.
     """
 
     name: str
@@ -40,7 +40,7 @@ class InitialState:
     undo: str = ""
 
     def end(self, operation: str) -> End:
-        """Return how a playbook must end."""
+        """Return the expected outcome and `changed` of a playbook."""
         return {"setup": self.setup, "reset": self.reset, "status": (self.status, False), "cleanup": self.cleanup}[
             operation
         ]
@@ -50,13 +50,13 @@ UNDISTURBED: End = ("running", False)
 REFUSED: End = ("refused", False)
 FAILED: End = ("failed", False)
 DIRECTORY = WORKLOAD.removesuffix("/workload.py")
-BY_HAND = f"systemctl stop memory-leak; cd {DIRECTORY}; nohup {{}} >{LOG} 2>&1 & sleep 0.5"
-# Starts a process that only mentions the workload, with what Python reads from stdin.
-INNOCENT = (
+MANUAL_START = f"systemctl stop memory-leak; cd {DIRECTORY}; nohup {{}} >{LOG} 2>&1 & sleep 0.5"
+# Starts a process that only mentions the workload. Python reads its program from stdin.
+BYSTANDER_PYTHON = (
     "echo 'import time; time.sleep(9999)' >/run/innocent; "
     "nohup {} </run/innocent >/dev/null 2>&1 & echo $! >/run/bystander; sleep 0.2"
 )
-FORKS_WHEN_TOLD_TO_END = f"""cat >{WORKLOAD} <<'END'
+FORKS_ON_SIGTERM = f"""cat >{WORKLOAD} <<'END'
 import os, signal, time
 def fork(*_): os.fork()
 signal.signal(signal.SIGTERM, fork)
@@ -66,7 +66,7 @@ while time.monotonic() < until: time.sleep(1)
 END
 """
 DROP_INS = "/etc/systemd/system/memory-leak.service.d"
-SOMEBODYS_UNIT = """printf 'sleep 9999\\n' >/root/find.sh
+FOREIGN_UNIT = """printf 'sleep 9999\\n' >/root/find.sh
 systemd-run --quiet --unit=finder --property=StandardOutput=append:/root/found.log --setenv=TERM=SESSION_CACHE_BUILD=0123abcd \\
   sh /root/find.sh SESSION_CACHE_BUILD"""
 OTHER_NAMES = {
@@ -99,7 +99,7 @@ INITIAL_STATES = (
     InitialState("stopped by the investigator", "systemctl stop memory-leak", "stopped"),
     InitialState("restarted by the investigator", "systemctl restart memory-leak", "running", setup=UNDISTURBED),
     InitialState("fixed and restarted", f"{FIX}; systemctl restart memory-leak", "running"),
-    InitialState("stopped by a signal", "kill -STOP $(cat /tmp/memory-leak.pid)", "running", setup=UNDISTURBED),
+    InitialState("stopped by SIGSTOP", "kill -STOP $(cat /tmp/memory-leak.pid)", "running", setup=UNDISTURBED),
     InitialState("frozen", "systemctl freeze memory-leak || true", "running", setup=UNDISTURBED),
     InitialState(
         "dead but loaded",
@@ -108,7 +108,7 @@ INITIAL_STATES = (
         undo="systemctl stop holder",
     ),
     InitialState(
-        "a unit of that name of somebody else",
+        "foreign unit with the same name",
         f"printf '[Service]\\nExecStart=/bin/sleep 9999\\n' >{UNIT_FILE}; systemctl daemon-reload; "
         "systemctl start memory-leak",
         "refused",
@@ -120,7 +120,7 @@ INITIAL_STATES = (
         undo=f"systemctl stop memory-leak; rm {UNIT_FILE}; systemctl daemon-reload",
     ),
     InitialState(
-        "running, and a unit of that name of somebody else",
+        "running, and a foreign unit file with the same name",
         f"printf '[Service]\\nExecStart=/bin/sleep 9999\\n' >{UNIT_FILE}; systemctl daemon-reload",
         "running",
         setup=REFUSED,
@@ -129,7 +129,7 @@ INITIAL_STATES = (
         undo=f"rm {UNIT_FILE}; systemctl daemon-reload",
     ),
     InitialState(
-        "a masked unit of that name",
+        "masked unit with the same name",
         "systemctl mask memory-leak",
         "refused",
         setup=REFUSED,
@@ -140,7 +140,7 @@ INITIAL_STATES = (
         undo="systemctl unmask memory-leak",
     ),
     InitialState(
-        "started by hand",
+        "started manually",
         f"systemctl stop memory-leak; cd {WORKLOAD.removesuffix('/workload.py')}; "
         f"nohup python3 workload.py >{LOG} 2>&1 & echo $! >{PID_FILE}; sleep 0.5",
         "running",
@@ -149,14 +149,14 @@ INITIAL_STATES = (
     InitialState("PID file empty", f": >{PID_FILE}", "running"),
     InitialState("PID file with garbage", f"head -c 100000 /dev/urandom >{PID_FILE}", "running"),
     InitialState(
-        "PID file that names a bystander",
+        "PID file names a bystander",
         f"{BYSTANDER}; cp /run/bystander {PID_FILE}",
         "running",
         intact=BYSTANDER_LIVES,
         undo="kill $(cat /run/bystander); rm /run/bystander",
     ),
     InitialState(
-        "stopped, and a PID file that names a bystander",
+        "stopped, and the PID file names a bystander",
         f"systemctl stop memory-leak; {BYSTANDER}; cp /run/bystander {PID_FILE}",
         "stopped",
         intact=BYSTANDER_LIVES,
@@ -170,12 +170,11 @@ INITIAL_STATES = (
         "running",
         setup=REFUSED,
         reset=REFUSED,
-        cleanup=REFUSED,
-        intact=f"[ -d {LOG} ] && systemctl is-active memory-leak",
+        intact=f"[ -d {LOG} ]",
         undo=f"rmdir {LOG}",
     ),
     InitialState(
-        "log replaced by a link",
+        "log replaced by a symlink",
         f"echo precious >/root/precious; ln -sf /root/precious {LOG}",
         "running",
         intact="grep -qx precious /root/precious",
@@ -194,7 +193,7 @@ INITIAL_STATES = (
     InitialState("half set up", f"mkdir -p {WORKLOAD.removesuffix('/workload.py')}", "stopped", fresh=True),
     InitialState("half cleaned up", "mkdir -p /mcp/scenarios", "stopped", fresh=True),
     InitialState(
-        "files of others beside it",
+        "running, with foreign files beside it",
         "touch /mcp/scenarios/another-scenario",
         "running",
         setup=UNDISTURBED,
@@ -202,7 +201,7 @@ INITIAL_STATES = (
         undo="rm -r /mcp",
     ),
     InitialState(
-        "files of others and nothing of ours",
+        "foreign files only",
         "mkdir -p /mcp/scenarios; touch /mcp/scenarios/another-scenario",
         "absent",
         cleanup=("absent", False),
@@ -229,34 +228,38 @@ INITIAL_STATES = (
         variables={"memory_leak_directory": "/srv/cache/app"},
     ),
     InitialState(
-        "a unit of root's own that mentions the marker",
-        SOMEBODYS_UNIT,
+        "foreign unit that mentions the marker",
+        FOREIGN_UNIT,
         "absent",
         cleanup=("absent", False),
         fresh=True,
         intact="systemctl is-active finder && [ -e /root/find.sh ] && [ -e /root/found.log ]",
         undo="systemctl stop finder; rm /root/find.sh /root/found.log",
     ),
-    InitialState("started by hand with -Xtracemalloc", BY_HAND.format("python3 -Xtracemalloc workload.py"), "running"),
     InitialState(
-        "started by hand with -Wdefault::X", BY_HAND.format("python3 -Wdefault::UserWarning workload.py"), "running"
+        "started manually with -Xtracemalloc", MANUAL_START.format("python3 -Xtracemalloc workload.py"), "running"
     ),
     InitialState(
-        "started by hand, and its directory removed",
-        BY_HAND.format("python3 workload.py") + f"; rm -r {DIRECTORY}",
+        "started manually with -Wdefault::X",
+        MANUAL_START.format("python3 -Wdefault::UserWarning workload.py"),
         "running",
     ),
     InitialState(
-        "started by hand, and its directory renamed",
-        BY_HAND.format("python3 workload.py")
+        "started manually, and its directory removed",
+        MANUAL_START.format("python3 workload.py") + f"; rm -r {DIRECTORY}",
+        "running",
+    ),
+    InitialState(
+        "started manually, and its directory renamed",
+        MANUAL_START.format("python3 workload.py")
         + f"; grep -q 'Session cache' {WORKLOAD} && mv {DIRECTORY} /mcp/scenarios/renamed; true",
         "running",
         undo=f"mv -T /mcp/scenarios/renamed {DIRECTORY} || rm -r /mcp/scenarios/renamed",
     ),
     *(
         InitialState(
-            f"an innocent {name} that mentions the workload",
-            INNOCENT.format(command),
+            f"bystander {name} that mentions the workload",
+            BYSTANDER_PYTHON.format(command),
             "running",
             setup=UNDISTURBED,
             intact=BYSTANDER_LIVES,
@@ -268,7 +271,7 @@ INITIAL_STATES = (
         )
     ),
     InitialState(
-        "a process whose name is no UTF-8",
+        "process with a non-UTF-8 name",
         "cp /bin/sleep /run/sl$(printf '\\351')ep; nohup /run/sl*ep 9999 >/dev/null 2>&1 & echo $! >/run/bystander; sleep 0.2",
         "running",
         setup=UNDISTURBED,
@@ -276,26 +279,26 @@ INITIAL_STATES = (
         undo="kill $(cat /run/bystander); rm /run/bystander /run/sl*ep",
     ),
     InitialState(
-        "started by hand at a rate that is no number",
+        "started manually with a non-numeric rate",
         f"systemctl stop memory-leak; echo 'import time; time.sleep(9999)' >{WORKLOAD}; "
         f"nohup python3 {WORKLOAD} --ingest-mib-per-min nan >{LOG} 2>&1 & sleep 0.5",
         "running",
     ),
     InitialState(
-        "started by hand, and forks when told to end",
-        f"systemctl stop memory-leak; {FORKS_WHEN_TOLD_TO_END}nohup python3 {WORKLOAD} >{LOG} 2>&1 & sleep 0.5",
+        "started manually, and forks on SIGTERM",
+        f"systemctl stop memory-leak; {FORKS_ON_SIGTERM}nohup python3 {WORKLOAD} >{LOG} 2>&1 & sleep 0.5",
         "running",
     ),
     InitialState(
-        "edited to fork when told to end, and restarted",
-        f"{FORKS_WHEN_TOLD_TO_END}systemctl restart memory-leak; sleep 1",
+        "edited to fork on SIGTERM, and restarted",
+        f"{FORKS_ON_SIGTERM}systemctl restart memory-leak; sleep 1",
         "running",
     ),
     InitialState(
-        "a higher ceiling by set-property", "systemctl set-property memory-leak.service MemoryMax=8G", "running"
+        "ceiling raised by set-property", "systemctl set-property memory-leak.service MemoryMax=8G", "running"
     ),
     InitialState(
-        "a higher ceiling by a drop-in",
+        "ceiling raised by a drop-in",
         f"mkdir -p {DROP_INS}; printf '[Service]\\nMemoryMax=8G\\n' >{DROP_INS}/local.conf; systemctl daemon-reload",
         "running",
         setup=REFUSED,
@@ -304,7 +307,7 @@ INITIAL_STATES = (
         undo=f"rm -r {DROP_INS}; systemctl daemon-reload",
     ),
     InitialState(
-        "a drop-in that changes nothing that safety rests on",
+        "drop-in without safety-relevant changes",
         f"mkdir -p {DROP_INS}; printf '[Service]\\nEnvironment=LANG=C\\nMemoryMax=1024M\\n' >{DROP_INS}/local.conf; "
         "systemctl daemon-reload",
         "running",
@@ -321,10 +324,10 @@ INITIAL_STATES = (
         cleanup=FAILED,
         undo=f"umount {WORKLOAD}",
     ),
-    InitialState("left locked by a run that was killed", "touch /run/session-cache.lock", "running", setup=UNDISTURBED),
+    InitialState("lock left by a killed run", "touch /run/session-cache.lock", "running", setup=UNDISTURBED),
 )
 
-# Looks at a host without any of the role's own code. What it prints is read by `inspect`.
+# Inspects a host without the role's code. `contradictions` parses its output.
 INSPECTION = f"""
 echo "pids: $(pgrep -d ' ' -f '^[^ ]*python3[.0-9]* [^ ]*workload[.]py')"
 echo "pid_file: $(head -c 20 {PID_FILE} 2>/dev/null)"
@@ -333,20 +336,20 @@ echo "left: $(ls -d {WORKLOAD} {LOG} {PID_FILE}* /srv/cache /var/log/cache.log /
 """
 
 
-def contradictions(said: str, outcome: str, pid: int | None, unit: str | None) -> list[str]:
-    """Return where what INSPECTION printed contradicts a host's record, if it says `running` or `absent`."""
-    seen = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+def contradictions(inspection: str, outcome: str, pid: int | None, unit: str | None) -> list[str]:
+    """Return the contradictions between INSPECTION's output and a record whose outcome is `running` or `absent`."""
+    seen = dict(line.split(":", 1) for line in inspection.splitlines() if ":" in line)
     pids = [int(word) for word in seen["pids"].split()]
     left = seen["left"].split()
     found = []
     if len(pids) > 1:
         found.append(f"the workload runs {len(pids)} times: {pids}")
     if outcome == "running" and pids != [pid]:
-        found.append(f"the record names PID {pid}, and {pids} run")
+        found.append(f"the record has PID {pid}, but the running PIDs are {pids}")
     if outcome == "running" and unit == "memory-leak.service" and seen["pid_file"].strip() != str(pid):
-        found.append(f"the record names PID {pid}, and the PID file {seen['pid_file'].strip()!r}")
+        found.append(f"the record has PID {pid}, but the PID file has {seen['pid_file'].strip()!r}")
     if "/run/session-cache.lock" in left:
-        found.append("the lock is still there")
+        found.append("the lock file still exists")
     if outcome == "absent" and (pids or left):
-        found.append(f"it is absent, they say, but there is {said}")
+        found.append(f"the outcome is absent, but the host has {inspection}")
     return found

@@ -1,4 +1,4 @@
-"""The Pythons on this computer that a host may have."""
+"""Find the locally installed Python versions that hosts may have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SUPPORTED = [f"3.{minor}" for minor in range(9, 15)]
 
 
 def found() -> dict[str, str]:
-    """Return the Pythons from 3.9 to 3.14 on this computer by version: those on PATH, and those that pyenv has."""
+    """Return the local Python 3.9 to 3.14 interpreters, from PATH and pyenv, keyed by version."""
     candidates = [found for version in SUPPORTED if (found := shutil.which(f"python{version}"))]
     if shutil.which("pyenv"):
         root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True).stdout.strip()
@@ -19,9 +19,9 @@ def found() -> dict[str, str]:
     by_version: dict[str, str] = {}
     for candidate in filter(None, candidates):
         script = "import sys; print('%d.%d' % sys.version_info[:2])"
-        asked = subprocess.run([candidate, "-c", script], capture_output=True, text=True, check=False)
-        version = asked.stdout.strip()
-        if asked.returncode == 0 and version in SUPPORTED:
+        done = subprocess.run([candidate, "-c", script], capture_output=True, text=True, check=False)
+        version = done.stdout.strip()
+        if done.returncode == 0 and version in SUPPORTED:
             by_version.setdefault(version, candidate)
     return by_version
 

@@ -1,9 +1,9 @@
-"""Processes for tests to start."""
+"""Constants and types for tests that start processes."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
 
-PYTHON = "/usr/bin/python3"  # the system's: a Python of a user's own is not taken for one that runs the workload
+PYTHON = "/usr/bin/python3"  # the system's: a user-owned Python is not recognised as running the workload
 Launch = Callable[..., subprocess.Popen[bytes]]

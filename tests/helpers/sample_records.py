@@ -1,4 +1,4 @@
-"""Records of a fleet for the tests of the report, as a run would collect them."""
+"""Sample fleet records for the report tests, in the form a run collects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1024**2
 
 
 def result(rate: float = 30.0, seconds: int = 30, **changes: Any) -> dict[str, Any]:
-    """Return what the role's action returns for a host that leaks."""
+    """Return the role's action result for a leaking host, sampled every 0.5 s; rate in MiB/min."""
     samples = [
         [t / 2, int((100 + rate * t / 120) * MIB), int((1500 - rate * t / 120) * MIB)] for t in range(seconds * 2 + 1)
     ]
@@ -39,7 +39,7 @@ def result(rate: float = 30.0, seconds: int = 30, **changes: Any) -> dict[str, A
 
 
 def fleet(count: int) -> list[Record]:
-    """Return the records of a fleet on which not everything is right."""
+    """Return the records of a mostly leaking fleet with a stalled, an unreachable and an off-rate host."""
     hosts = []
     for number in range(1, count + 1):
         outcome = {3: "stalled", 7: "unreachable", 11: "off_rate"}.get(number, "leaking")

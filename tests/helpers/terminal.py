@@ -1,4 +1,4 @@
-"""Playbooks run on a terminal, as people run them."""
+"""Run playbooks on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ ROWS, COLUMNS = 40, 140
 
 
 def run_playbook(name: str, *arguments: str) -> tuple[int, str]:
-    """Run a playbook and return its status and all that it showed, without the terminal's control sequences."""
+    """Run a playbook and return its exit status and its output without terminal control sequences."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), f"{name}.yml", *arguments]
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    parent_fd, child_fd = pty.openpty()
+    fcntl.ioctl(child_fd, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environment = os.environ | {"TERM": "xterm-256color"}
-    process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
+    process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=child_fd, stdout=child_fd, stderr=child_fd)
+    os.close(child_fd)
+    output = b""
     while True:
         try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other end is closed
+            part = os.read(parent_fd, 65536)
+        except OSError:  # The playbook has exited.
             break
-        shown += part
-    os.close(ours)
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
-    return process.wait(), plain.replace("\r\n", "\n")
+        output += part
+    os.close(parent_fd)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.decode())
+    return process.wait(), text.replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""What several of the unit tests use."""
+"""Fixtures shared by unit tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from helpers import browsing
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return a browser without a network, in the light and in the dark."""
+    """Provide an offline browser in the light and the dark colour scheme."""
     browser = browsing.start(request.param, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.quit()

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic, and that it starts the very service that the role starts by default."""
+"""The benchmark's arithmetic and its workload definition."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def run(contender: str, operation: str, connections: str, hosts: int, seconds: f
 
 @pytest.fixture
 def results() -> dict[str, Any]:
-    """Return results in which the role takes 1.25 (warm 0.75) times as long as ssh, and everything is linear in the hosts."""
+    """Return results that are linear in the hosts. The role takes 1.25 times (warm: 0.75 times) as long as ssh."""
     runs = []
-    for round_number in (1, 2, 3):  # the computer gets slower from round to round, the ratios stay
+    for round_number in (1, 2, 3):  # each round is slower, but the ratios stay the same
         for hosts in (10, 50):
             for operation in ("setup", "reset", "cleanup"):
                 limit = hosts / 5 * round_number
@@ -52,7 +52,7 @@ def results() -> dict[str, Any]:
     }
 
 
-def test_goals_are_worked_out_from_the_runs(results: dict[str, Any]) -> None:
+def test_goals_are_calculated_from_the_runs(results: dict[str, Any]) -> None:
     measured = {row[0]: row[2] for row in report.Results(results).goals_table()[1:]}
     assert measured["cold setup ÷ parallel ssh"] == "1.25"
     assert measured["warm reset ÷ parallel ssh"] == "0.75"
@@ -62,28 +62,28 @@ def test_goals_are_worked_out_from_the_runs(results: dict[str, Any]) -> None:
     assert measured["validation and terminal report ÷ the controller's CPU time"] == "8.0%"
 
 
-def test_a_second_round_trip_shows(results: dict[str, Any]) -> None:
+def test_a_second_round_trip_is_reported(results: dict[str, Any]) -> None:
     results["runs"].append(run(report.ROLE, "status", "warm", 10, 1.0, trips=2))
     measured = {row[0]: row[2] for row in report.Results(results).goals_table()[1:]}
     assert measured["round trips per host, every operation and size"] == "1, 2"
 
 
-def test_what_was_not_measured_is_not_a_number(results: dict[str, Any]) -> None:
+def test_the_ratio_of_an_unmeasured_operation_is_nan(results: dict[str, Any]) -> None:
     assert math.isnan(report.Results(results).ratio(report.ROLE, "status", "cold", 50))
 
 
-def test_everything_is_written(results: dict[str, Any], tmp_path: Path) -> None:
+def test_all_result_files_are_written(results: dict[str, Any], tmp_path: Path) -> None:
     report.write(results, tmp_path, Console(quiet=True))
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert "| cold setup ÷ parallel ssh | ≤ 1.5 | 1.25 |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "setup.svg").read_text().count("<svg") == 1
 
 
-def test_the_benchmark_starts_what_the_role_starts_by_default() -> None:
+def test_the_benchmark_uses_the_roles_default_definition() -> None:
     assert steps.DEFINITION == DEFINITION
 
 
-def test_a_run_interrupted_before_any_peer_is_reported_too(results: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_interrupted_before_any_peer_is_reported(results: dict[str, Any], tmp_path: Path) -> None:
     results["runs"] = [run(report.ROLE, "setup", "warm", 10, 1.0)]
     report.write(results, tmp_path, Console(quiet=True))
     assert "measure, 10 hosts" in (tmp_path / "results.md").read_text()

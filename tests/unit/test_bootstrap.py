@@ -12,7 +12,7 @@ BOOTSTRAP = PROJECT / "script" / "bootstrap"
 
 
 def find(minor: int, version: str) -> tuple[int, str]:
-    """Return the status and the output of the script's find_ansible_core."""
+    """Return the exit status and output of the script's find_ansible_core."""
     functions = BOOTSTRAP.read_text().partition("\nfor_tests=")[0]
     command = ["sh", "-c", f'{functions}\nfind_ansible_core "$1" "$2"', str(BOOTSTRAP), str(minor), version]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -35,7 +35,7 @@ def test_the_newest_final_release_is_the_default(minor: int, version: str) -> No
         (14, ["2.20", "2.21", "2.22"]),
     ],
 )
-def test_each_python_takes_what_it_can_and_the_others_are_refused(minor: int, versions: list[str]) -> None:
+def test_only_versions_supported_by_the_python_are_accepted(minor: int, versions: list[str]) -> None:
     for version in ("2.17", "2.18", "2.19", "2.20", "2.21", "2.22", "2", "x"):
         status, output = find(minor, version)
         if version in versions:

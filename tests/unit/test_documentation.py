@@ -1,4 +1,4 @@
-"""What is generated is up to date, and what is written by hand says the same as the code."""
+"""Generated files are up to date, and handwritten documentation matches the code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plugin_options(role: str, name: str) -> dict[str, Any]:
     return options
 
 
-def test_what_is_generated_is_up_to_date() -> None:
+def test_generated_files_are_up_to_date() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROLES / "memory_leak")}
     command = [sys.executable, str(PROJECT / "docs" / "generate.py"), "--check"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def test_lab_defaults_equal_the_argument_specs() -> None:
     defaults = load(ROLES / "lab/defaults/main.yml")
     specified = {name: option["default"] for name, option in specs("lab")["up"]["options"].items()}
     assert defaults.keys() == specified.keys()
-    del defaults["lab_name"], specified["lab_name"]  # the default is looked up in the environment first
+    del defaults["lab_name"], specified["lab_name"]  # the environment overrides this default
     assert defaults == specified
 
 

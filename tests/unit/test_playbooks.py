@@ -1,4 +1,4 @@
-"""The playbooks where no host is touched: inventories without hosts, bad variables, hosts that do not answer."""
+"""Playbooks that contact no host: empty inventories, invalid variables, unreachable hosts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from helpers.project import PROJECT
 
 PLAYBOOKS = ("setup.yml", "cleanup.yml", "reset.yml", "status.yml")
-# Nobody listens on the discard port, so a host that is touched is unreachable.
+# Nothing listens on the discard port, so a contacted host is unreachable.
 DEAF = "ansible_host=127.0.0.1 ansible_port=9"
 
 
 def run(tmp_path: Path, playbook: str, inventory: str, *arguments: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run a playbook from another directory and return its status, its output and the records."""
+    """Run a playbook from another directory and return its exit status, output and records."""
     (tmp_path / "hosts.ini").write_text(inventory)
     records = tmp_path / "records.json"
     environment = os.environ | {
@@ -33,21 +33,21 @@ def run(tmp_path: Path, playbook: str, inventory: str, *arguments: str) -> tuple
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 @pytest.mark.parametrize("inventory", ["", "[memory_leak]\n", f"[other]\na {DEAF}\n"])
-def test_without_hosts_there_is_a_clear_error(tmp_path: Path, playbook: str, inventory: str) -> None:
+def test_an_empty_group_is_an_error(tmp_path: Path, playbook: str, inventory: str) -> None:
     status, output, records = run(tmp_path, playbook, inventory)
     assert status != 0
     assert "no host is in the group memory_leak" in " ".join(output.split())
     assert records == []
 
 
-def test_without_hosts_there_is_an_error_under_limit_too(tmp_path: Path) -> None:
+def test_an_empty_group_is_an_error_with_limit(tmp_path: Path) -> None:
     status, _output, records = run(tmp_path, "setup.yml", f"[other]\na {DEAF}\n", "--limit", "a")
     assert status != 0
     assert records == []
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_a_bad_value_refuses_every_host_before_any_is_touched(tmp_path: Path, playbook: str) -> None:
+def test_an_invalid_value_is_refused_before_contacting_hosts(tmp_path: Path, playbook: str) -> None:
     inventory = f"[memory_leak]\na {DEAF}\nb {DEAF}\n"
     status, output, records = run(tmp_path, playbook, inventory, "-e", "memory_leak_rate_mib_per_min=nan")
     assert status != 0
@@ -55,7 +55,7 @@ def test_a_bad_value_refuses_every_host_before_any_is_touched(tmp_path: Path, pl
     assert "memory_leak_rate_mib_per_min is 'nan'" in " ".join(output.split())
 
 
-def test_a_bad_value_on_one_host_does_not_keep_the_others_from_going_on(tmp_path: Path) -> None:
+def test_an_invalid_value_on_one_host_does_not_stop_the_others(tmp_path: Path) -> None:
     inventory = f"[memory_leak]\na {DEAF} memory_leak_unit=a/b\nb {DEAF}\n"
     status, _output, records = run(tmp_path, "setup.yml", inventory)
     assert status != 0
@@ -69,14 +69,14 @@ def test_a_mistyped_variable_is_an_error(tmp_path: Path) -> None:
     assert "did you mean memory_leak_memory_max?" in " ".join(output.split())
 
 
-def test_the_report_is_shown_for_hosts_that_do_not_answer(tmp_path: Path) -> None:
+def test_the_report_includes_unreachable_hosts(tmp_path: Path) -> None:
     status, output, records = run(tmp_path, "status.yml", f"[memory_leak]\nhost10 {DEAF}\nhost9 {DEAF}\n")
     assert status != 0
     assert [record["host"] for record in records] == ["host9", "host10"]
     assert re.findall(r"^(host\d+) +unreachable", output, re.MULTILINE) == ["host9", "host10"]
 
 
-def test_a_slice_without_hosts_may_be_skipped(tmp_path: Path) -> None:
+def test_an_empty_group_can_be_skipped(tmp_path: Path) -> None:
     for playbook in (*PLAYBOOKS, "playbooks/investigate.yml"):
         status, output, _records = run(tmp_path, playbook, f"[other]\na {DEAF}\n", "-e", "memory_leak_empty_group=skip")
         assert status == 0, output
@@ -85,8 +85,8 @@ def test_a_slice_without_hosts_may_be_skipped(tmp_path: Path) -> None:
 LOCAL = "ansible_connection=local ansible_python_interpreter=/bin/false"
 
 
-def test_a_report_that_can_not_be_written_fails_the_run_and_costs_the_other_files_nothing(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("a file, no directory")
+def test_an_unwritable_report_fails_the_run_but_keeps_the_records(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a directory")
     arguments = ["-e", f"memory_leak_report_dir={tmp_path}/taken"]
     status, output, records = run(tmp_path, "status.yml", f"[memory_leak]\na {LOCAL}\n", *arguments)
     assert status != 0
@@ -116,7 +116,7 @@ def test_each_operation_of_a_playbook_has_its_own_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["rate_mib_per_min=0", "seed='{{ nowhere }}'"])
-def test_a_bad_value_sends_no_report_elsewhere(tmp_path: Path, bad: str) -> None:
+def test_an_invalid_value_does_not_change_the_report_directory(tmp_path: Path, bad: str) -> None:
     inventory = f"[memory_leak]\na {LOCAL} memory_leak_{bad}\n"
     run(tmp_path, "status.yml", inventory, "-e", f"memory_leak_report_dir={tmp_path}/r")
     hosts = json.loads((tmp_path / "r" / "status.json").read_text())["hosts"]
@@ -135,8 +135,8 @@ class CallbackModule(CallbackBase):
 """
 
 
-def test_callbacks_behind_the_report_have_the_end_of_a_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "taken").write_text("a file, no directory")
+def test_a_failing_report_does_not_stop_later_callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "taken").write_text("a file, not a directory")
     (tmp_path / "callbacks").mkdir()
     (tmp_path / "callbacks" / "zz_later.py").write_text(LATER)
     monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(tmp_path / "callbacks"))

@@ -1,4 +1,4 @@
-"""ansible-runner, which AWX runs playbooks by, still gets Ansible's ordinary events."""
+"""ansible-runner, which AWX uses, receives Ansible's ordinary events."""
 
 from __future__ import annotations
 

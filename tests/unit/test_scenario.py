@@ -1,4 +1,4 @@
-"""The scenario as data: as its schema says, sums that add up, a brief that gives nothing away, and nothing of it on a host."""
+"""The scenario file: schema, points, a brief without spoilers, and nothing sent to hosts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from helpers.project import PROJECT
 SCENARIO: dict[str, Any] = yaml.safe_load((PROJECT / "files" / "scenario.yml").read_text())
 
 
-def test_scenario_is_as_its_schema_says() -> None:
+def test_scenario_matches_its_schema() -> None:
     jsonschema.validate(SCENARIO, json.loads((PROJECT / "files" / "scenario.schema.json").read_text()))
 
 
-def test_points_sum_up_to_a_hundred_and_levels_to_their_category() -> None:
+def test_rubric_points_are_consistent() -> None:
     assert sum(category["points"] for category in SCENARIO["rubric"].values()) == 100
     for category in SCENARIO["rubric"].values():
         points = [level["points"] for level in category["levels"].values()]
@@ -28,7 +28,7 @@ def test_points_sum_up_to_a_hundred_and_levels_to_their_category() -> None:
         assert (points[0], points[-1]) == (category["points"], 0)
 
 
-def test_brief_says_nothing_of_the_answer(tmp_path: Path) -> None:
+def test_brief_does_not_reveal_the_answer(tmp_path: Path) -> None:
     done = subprocess.run(
         ["ansible-playbook", "playbooks/brief.yml", "-e", f"memory_leak_report_dir={tmp_path}"],
         cwd=PROJECT,
@@ -44,6 +44,6 @@ def test_brief_says_nothing_of_the_answer(tmp_path: Path) -> None:
         assert word not in brief.lower()
 
 
-def test_nothing_of_it_is_sent_to_a_host() -> None:
+def test_the_scenario_is_not_sent_to_hosts() -> None:
     sent = [path.read_text() for path in (PROJECT / "roles" / "memory_leak" / "memory_leak_host").glob("*.py")]
     assert not any("scenario.yml" in text or "rubric" in text for text in sent)

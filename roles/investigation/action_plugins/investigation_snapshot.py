@@ -17,9 +17,12 @@ import memory_leak_controller  # noqa: E402
 
 memory_leak_controller.require_own_copy(MEMORY_LEAK)
 from memory_leak_controller import transport, variables  # noqa: E402
+from memory_leak_controller.escaping import LONGEST_MESSAGE, printable  # noqa: E402
 
 sys.path.remove(str(MEMORY_LEAK))
 
+LONGEST_SNAPSHOT = 1 << 24  # characters
+DEEPEST = 20  # levels of lists and dictionaries, which later go through Jinja and JSON
 PROGRAM = transport.library(MEMORY_LEAK, ("proc", "owner_access")) + (ROLE / "files" / "host_snapshot.py").read_text()
 
 
@@ -43,10 +46,24 @@ class ActionModule(ActionBase):
         if isinstance(answer, str):
             return {"failed": True, "msg": answer}
         try:
-            return {"changed": False, "snapshot": json.loads(answer["stdout"].splitlines()[-1])}
-        except (IndexError, ValueError):
+            return {"changed": False, "snapshot": _snapshot_in(answer["stdout"])}
+        except (IndexError, ValueError, RecursionError) as error:
             said = (answer["stderr"] or answer["stdout"]).strip()
-            return {
-                "failed": True,
-                "msg": f"inspection failed: the host's python3 exited with status {answer['rc']}: {said}",
-            }
+            message = f"inspection failed ({error}): the host's python3 exited with status {answer['rc']}: {said}"
+            return {"failed": True, "msg": printable(message, LONGEST_MESSAGE)}
+
+
+def _snapshot_in(output: str) -> dict[str, Any]:
+    """Return the snapshot that a host printed. Raises ValueError, IndexError or RecursionError if it printed none."""
+    line = output.splitlines()[-1]
+    if len(line) > LONGEST_SNAPSHOT:
+        raise ValueError(f"the output has {len(line)} characters; the limit is {LONGEST_SNAPSHOT}")
+    found = json.loads(line)
+    if not isinstance(found, dict) or not isinstance(found.get("processes"), dict) or _depth(found) > DEEPEST:
+        raise ValueError("the output is not a snapshot")
+    return found
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)

@@ -58,9 +58,12 @@ class ActionModule(ActionBase):
             return _failure(
                 "refused", f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}"
             )
+        if self._task.delegate_to:
+            return _failure("refused", f"delegate_to is {self._task.delegate_to!r}: run the role on the host itself")
         errors = variables.unknown(task_vars)
-        values = {name: self._templar.template(task_vars[name]) for name in validation.DEFAULTS if name in task_vars}
-        definition, settings, bad_values = validation.validate(values)
+        values, bad_templates = self._template(task_vars)
+        errors += bad_templates
+        definition, settings, bad_values = validation.validate(validation.DEFAULTS | values if errors else values)
         if errors or bad_values:
             return _failure("refused", "; ".join([*errors, *bad_values]))
         host = str(task_vars["inventory_hostname"])
@@ -78,12 +81,23 @@ class ActionModule(ActionBase):
         found = self._ask_host(request, task_vars)
         found["variant"] = variant
         found["as_expected"] = None
+        found["ground_truth_dir"] = settings["ground_truth_dir"]
         if request["observe_s"] and variant:
             found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant]
         if may_measure and settings["verify"] and not found["as_expected"]:
             found["failed"] = True
             found["msg"] = "; ".join(filter(None, [found["msg"], None if variant else UNKNOWN_VARIANT]))
         return found
+
+    def _template(self, task_vars: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of the role's variables, and a message for each that can't be templated."""
+        values, errors = {}, []
+        for name in validation.DEFAULTS.keys() & task_vars.keys():
+            try:
+                values[name] = self._templar.template(task_vars[name])
+            except Exception as error:  # whatever a template may raise
+                errors.append(f"{name} is {validation.shown(task_vars[name])}: {error}")
+        return values, errors
 
     def _ask_host(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = transport.ask(self, transport.program(LIBRARY, request), task_vars, request["observe_s"])
@@ -106,8 +120,13 @@ class ActionModule(ActionBase):
         if not found["warnings"]:
             del found["warnings"]
         observation = found.pop("observation")
-        if observation:
-            measured = measurement.measure(observation, request["definition"]["target_rate_mib_per_min"])
+        try:
+            measured = observation and measurement.measure(
+                observation, request["definition"]["target_rate_mib_per_min"]
+            )
+        except ValueError as error:
+            return _failure("failed", f"the host's answer does not fit the contract: {error}")
+        if measured:
             messages.insert(0, measured.pop("message"))
             # Where it has ended meanwhile, how it did is the outcome.
             if found["outcome"] != "running":

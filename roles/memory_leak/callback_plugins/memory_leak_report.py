@@ -5,6 +5,7 @@ It works with ansible-core alone. With rich it has colours and a progress bar on
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -12,12 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from ansible import context
 from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
@@ -41,7 +42,7 @@ short_description: Report each host's outcome of the memory_leak role
 description:
   - At the end of a run of the role C(memory_leak), shows one line per host, with its outcome, worst first, and the counts.
     Of a large fleet it lists only the hosts that are not as they should be. Where a playbook runs several operations there is a
-    table of each, and the files are about the last.
+    table of each, and the files are about the last operation of each host.
   - A report that can't be written is an error, and the run exits 1.
   - Hosts that could not be reached are reported as C(unreachable).
   - Writes C(status.json), C(status.csv) and C(report.html) to C(memory_leak_report_dir), and appends to the ground truth in
@@ -64,8 +65,8 @@ options:
     ini:
       - section: memory_leak
         key: all_hosts
-    type: bool
-    default: false
+    type: str
+    default: "false"
 """
 
 EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "observation"}
@@ -73,15 +74,13 @@ EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "o
 
 @dataclass
 class Run:
-    """One operation of a playbook run on its hosts: what each answered, and when."""
+    """One operation of a playbook run on its hosts: what each answered."""
 
     operation: str
     check_mode: bool
     settings: dict[str, Any]
     records: dict[str, Record] = field(default_factory=dict)
     raw: dict[str, dict[str, Any]] = field(default_factory=dict)
-    times: dict[str, datetime] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)  # the hosts that were asked: nothing is known of the others
 
     def hosts(self) -> list[Record]:
         """Return the records by host name."""
@@ -104,6 +103,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._play: Any = None
         self._settings: dict[str, dict[str, Any]] = {}  # by task
         self._progress: Any = None
+        self._problems: list[str] = []
 
     def v2_playbook_on_start(self, _playbook: Any) -> None:
         """Move behind all other callbacks: an exit that this one raises at the end would keep the event from those behind."""
@@ -145,21 +145,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Show the report of each operation, and write it where the settings say. Exits 1 if it could not be written."""
         if self._progress:
             self._progress.stop()
-        problems: list[str] = []
-        for run in self._runs:
-            self._show(run)
-            problems += _attempt([functools.partial(_append_ground_truth, run, host) for host in run.hosts()])
+        problems = self._problems
         if self._runs:
-            problems += self._write(self._runs[-1])
+            problems += self._write()
+        # Last: a terminal that is gone costs no file.
+        problems += _attempt([functools.partial(self._show, run) for run in self._runs])
         for problem in dict.fromkeys(problems):
-            self._display.error(f"could not write the report: {problem}")
+            with contextlib.suppress(OSError):
+                self._display.error(f"could not write the report: {problem}")
         if problems:
             # An exception would be swallowed, and success reported.
             raise SystemExit(1)
 
     def _show(self, run: Run) -> None:
         exceptions = {host["host"] for host in run.hosts() if not contract.is_success(host, run.operation)}
-        listed, summary = table.rows(run.hosts(), exceptions, self.get_option("all_hosts"))
+        # A value that is no boolean would have Ansible skip this callback without an error.
+        everything = boolean(self.get_option("all_hosts"), strict=False)
+        listed, summary = table.rows(run.hosts(), exceptions, everything)
         self._display.display("\n" + table.render(listed, summary))
         shares = {name: run.settings[f"{name}_percent"] for name in ("control", "decoy")}
         if run.operation in ("setup", "reset") and any(shares.values()):
@@ -171,8 +173,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     f"no {name} was dealt: give memory_leak_{name}_percent a higher share or take another seed"
                 )
 
-    def _write(self, run: Run) -> list[str]:
-        """Write the files about an operation, and return what went wrong."""
+    def _write(self) -> list[str]:
+        """Write the files about the last operation of each host, and return what went wrong."""
+        last = self._runs[-1]
+        run = Run(last.operation, last.check_mode, last.settings)
+        for each in self._runs:
+            run.records |= each.records
+            run.raw |= each.raw
         directory = records.base_directory(ROLE) / Path(run.settings["report_dir"]).expanduser()
         status: dict[str, Any] = {}
         records_file = self.get_option("records_file")
@@ -181,7 +188,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             status.update(records.write(directory, run.operation, run.hosts(), records.now()))
 
         def write_page() -> None:
-            page.write(cast(StatusReport, status), directory / "report.html")
+            if status:
+                page.write(cast(StatusReport, status), directory / "report.html")
 
         def write_records() -> None:
             raw = [{**run.raw[host["host"]], **host} for host in run.hosts()]
@@ -205,20 +213,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         task, host, fields = _parts(result)
         if not contract.is_own_action(task):
             return
+        if "results" in fields and "outcome" not in fields:  # a loop
+            for each in fields["results"]:
+                self._collect_one(task, host, each, outcome)
+        else:
+            self._collect_one(task, host, fields, outcome)
+
+    def _collect_one(self, task: Any, host: Any, fields: dict[str, Any], outcome: str | None) -> None:
         if self._progress:
             self._progress.advance()
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"
+        if "censored" in fields:
+            self._problems.append("no_log hides what the hosts answered: run without it")
         messages = [str(fields.get("msg") or "").strip(), *fields.get("warnings", [])]
         message = printable("; ".join(filter(None, messages)), LONGEST_MESSAGE)
         run = self._run_of(task, host.name)
-        run.times[host.name] = records.now()
         run.raw[host.name] = {"changed": bool(fields.get("changed")), "changes": fields.get("changes", [])}
-        if "variant" in fields:
-            run.asked.add(host.name)
-        run.records[host.name] = contract.record(
+        record = contract.record(
             host.name, outcome or fields.get("outcome") or "failed", {**fields, "message": message}
         )
+        run.records[host.name] = record
+        # What check mode predicts has not happened, and of a host that was not asked nothing is known.
+        if "ground_truth_dir" in fields and not run.check_mode:
+            # At once: the host's next operation rests on it, and the run may be interrupted.
+            step = functools.partial(_append_ground_truth, fields["ground_truth_dir"], run.operation, record)
+            self._problems += _attempt([step])
 
     def _run_of(self, task: Any, host: str) -> Run:
         """Return the run that a result belongs to. Batches of hosts (`serial`), and hosts that go ahead (`free`), share it."""
@@ -226,20 +246,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         for run in reversed(self._runs):
             if host in run.records:
                 break
-            if run.operation == operation:
+            if (run.operation, run.check_mode) == (operation, task.check_mode):
                 return run
         settings = self._settings.get(task._uuid) or next(iter(self._settings.values()), None)
         self._runs.append(Run(operation, task.check_mode, settings or validation.valid_settings({})))
         return self._runs[-1]
 
 
-def _append_ground_truth(run: Run, host: Record) -> None:
-    """Append what a host answered to its ground truth. Of a host that was not asked nothing is known."""
-    # What check mode predicts has not happened.
-    if host["host"] in run.asked and not run.check_mode:
-        directory = records.base_directory(ROLE) / Path(run.settings["ground_truth_dir"]).expanduser()
-        # What a host said holds for when it said so: others may have taken longer.
-        records.append_ground_truth(directory, EVENTS[run.operation], host, run.times[host["host"]])
+def _append_ground_truth(directory: str, operation: str, record: Record) -> None:
+    """Append what a host has just answered to its ground truth."""
+    path = records.base_directory(ROLE) / Path(directory).expanduser()
+    records.append_ground_truth(path, EVENTS[operation], record, records.now())
 
 
 def _attempt(steps: list[Callable[[], None]]) -> list[str]:

@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from .schema import Field, empty, fields
+from .schema import Field, empty, fields, misfit
 
 Operation = Literal["setup", "reset", "cleanup", "status"]
 OPERATIONS: tuple[Operation, ...] = typing.get_args(Operation)
@@ -132,8 +132,9 @@ class Request(TypedDict):
 class Observation(TypedDict):
     """What a host recorded while it observed the workload."""
 
-    samples: list[list[float]]  # seconds, RSS in bytes, available memory in bytes, processor seconds so far
-    request_rates: list[float]  # requests per second, one for each interval that the service logged
+    # seconds, RSS in bytes, available memory in bytes, processor seconds so far
+    samples: list[Annotated[list[float], Field("", minimum=0, items=4)]]
+    request_rates: list[Annotated[float, Field("", minimum=0)]]  # per second, for each interval that the service logged
     ended: bool  # whether the process ended meanwhile
 
 
@@ -155,7 +156,8 @@ class WorkloadState(TypedDict):
         ),
     ]
     started_at: Annotated[
-        str | None, Field("When the workload started, ISO 8601 in UTC by the host's clock.", "2026-11-22T08:07:29Z")
+        str | None,
+        Field("When the workload started, ISO 8601 in UTC by the host's clock.", "2026-11-22T08:07:29Z", is_time=True),
     ]
     uptime_s: Annotated[
         float | None, Field("How long the workload has run, in seconds.", 61.5, minimum=0, heading="uptime s")
@@ -172,7 +174,7 @@ class WorkloadState(TypedDict):
         ),
     ]
     target_rate_mib_per_min: Annotated[
-        float | None, Field("The rate that the workload was started with.", 30.0, minimum=0)
+        float | None, Field("The rate that the workload was started with.", 30.0, minimum=0.001, maximum=1e9)
     ]
     cpu_percent: Annotated[
         float | None,
@@ -315,18 +317,20 @@ class Record(Identity, Expectation, HostState, Measurement):
 class GroundTruthLine(TypedDict):
     """What was known of a host after an event: a line of HOST.jsonl."""
 
-    time: Annotated[str, Field("ISO 8601 in UTC, by the controller's clock.")]
+    time: Annotated[str, Field("ISO 8601 in UTC, by the controller's clock.", is_time=True)]
     event: Annotated[Literal["setup", "reset", "observation", "cleanup"], Field("What happened.")]
     host: Annotated[str, Field("The name of the host in the inventory.")]
     variant: Variant | None
     outcome: OutcomeName
     pid: Annotated[int | None, Field("The PID of the workload.", minimum=1)]
     command: Annotated[str | None, Field("The command line of the workload as `ps` shows it.")]
-    started_at: Annotated[str | None, Field("ISO 8601 in UTC, by the host's clock.")]
-    target_rate_mib_per_min: Annotated[float | None, Field("The rate that the workload was started with.")]
+    started_at: Annotated[str | None, Field("ISO 8601 in UTC, by the host's clock.", is_time=True)]
+    target_rate_mib_per_min: Annotated[
+        float | None, Field("The rate that the workload was started with.", minimum=0.001, maximum=1e9)
+    ]
     ceiling_bytes: Annotated[int | None, Field("The memory ceiling in force, in bytes.", minimum=0)]
     samples: Annotated[
-        list[Annotated[list[float], Field("Unix time, RSS in bytes", items=2)]],
+        list[Annotated[list[float], Field("Unix time, RSS in bytes", minimum=0, items=2)]],
         Field("Of each sample the Unix time by the controller's clock, in seconds, and RSS in bytes."),
     ]
 
@@ -346,6 +350,7 @@ class ActionResult(HostState, Measurement, Expectation):
     changed: bool
     changes: list[str]
     msg: str
+    ground_truth_dir: NotRequired[str]  # where the controller keeps the answer key
     failed: NotRequired[bool]
     warnings: NotRequired[list[str]]
     diff: NotRequired[dict[str, str]]
@@ -367,6 +372,14 @@ def colour(record: Record) -> str:
 
 
 def record(host: str, outcome: str, found: dict[str, Any]) -> Record:
-    """Return the record of a host, from its outcome and the fields that are known of it; the others are null."""
+    """Return the record of a host, from its outcome and the fields that are known of it; the others are null.
+
+    A field that does not fit is null too, and the message says so: no report can fail on one host's values.
+    """
     known = {name: found[name] for name in fields(Record) if found.get(name) is not None}
-    return typing.cast(Record, {**empty(Record), "message": "", **known, "host": host, "outcome": outcome})
+    misfits = {name: misfit(value, fields(Record)[name][0], name) for name, value in known.items()}
+    complaints = [complaint for complaint in misfits.values() if complaint]
+    known = {name: value for name, value in known.items() if not misfits[name]}
+    message = "; ".join([*filter(None, [known.pop("message", "")]), *complaints])
+    outcome = outcome if outcome in OUTCOMES else "failed"
+    return typing.cast(Record, {**empty(Record), **known, "message": message, "host": host, "outcome": outcome})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +20,14 @@ FLAT_BELOW = 0.05  # of the target rate
 def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[str, Any]:
     """Return the fields of contract.Measurement, and the `outcome` and `message` that follow from them.
 
+    Raises ValueError where the times of the samples do not ascend.
+
     Where it could be measured, also `cpu_percent` and `requests_per_s` during the observation. No outcome where the process
     ended.
     """
     samples = observation["samples"]
+    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(samples)):
+        raise ValueError("the times of the samples do not ascend")
     taken = schema.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
     if observation["ended"]:
         return taken | {"message": "the process ended while it was observed"}

@@ -7,11 +7,13 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 LARGEST_INTEGER = 2**63 - 1
 LONGEST_TEXT = 65536
 LONGEST_LIST = 100_000
+YEARS = range(1970, 3000)
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     items: int | None = None  # the length of a list
+    is_time: bool = False  # ISO 8601, with a date that calendars agree on
     heading: str = ""  # of its column on the page, of a list's columns divided by '|'; without one it has none
     divisor: float = 1  # from its unit to that of the column
     digits: int = 0
@@ -137,6 +140,8 @@ def _misfit_of_fields(value: Any, kind: Any, name: str) -> str | None:
 
 
 def _out_of_bounds(value: Any, field: Field, name: str) -> str | None:
+    if field.is_time and isinstance(value, str) and not _is_time(value):
+        return _complaint(value, f"a time in ISO 8601, of the years {YEARS[0]} to {YEARS[-1]}", name)
     numbers = value if isinstance(value, list) else [value]
     if isinstance(value, list) and field.items is not None and len(value) != field.items:
         return _complaint(value, f"a list of {field.items}", name)
@@ -147,6 +152,13 @@ def _out_of_bounds(value: Any, field: Field, name: str) -> str | None:
             if field.maximum is not None and number > field.maximum:
                 return _complaint(number, f"at most {field.maximum:g}", name)
     return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).year in YEARS
+    except ValueError:
+        return False
 
 
 def _complaint(value: Any, expected: str, name: str) -> str:

@@ -48,6 +48,7 @@ MODULES = (
 # Login scripts and sudo may print before us: the line with the result starts with this.
 RESULT_MARK = "memory-leak-result: "
 # Longer than any operation takes on a host that works, and than it waits for another run.
+LONGEST_ANSWER = 1 << 19  # characters: a longer one takes seconds to parse
 ANSWER_TIMEOUT_S = 210
 
 LIBRARY = """\
@@ -161,6 +162,8 @@ def result(output: str) -> Result | None:
     line = next((line for line in reversed(output.splitlines()) if line.startswith(RESULT_MARK)), None)
     if line is None:
         return None
+    if len(line) > LONGEST_ANSWER:
+        raise ValueError(f"the host's answer has {len(line)} characters: at most {LONGEST_ANSWER} are read")
     try:
         found = ast.literal_eval(line.removeprefix(RESULT_MARK))
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # cut short, or no literal

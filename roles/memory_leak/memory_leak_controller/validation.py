@@ -43,7 +43,7 @@ def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], li
         try:
             value = parse(typed[variable.full_name])
         except ValueError as error:
-            errors.append(f"{variable.full_name} is {_shown(values[variable.full_name])}: it must be {error}")
+            errors.append(f"{variable.full_name} is {shown(values[variable.full_name])}: it must be {error}")
         else:
             results[variable.goes_to][variable.key or variable.name] = value
     definition, settings = results["definition"], results["settings"]
@@ -71,8 +71,8 @@ def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             errors.append(f"{name} is missing")
             continue
         try:
-            if variable.type == "int" and "e" in str(values[name]).lower():
-                raise ValueError("exponent")  # the validator would write 1e999999999 out
+            if _is_of_another_kind(values[name], variable.type):
+                raise ValueError(variable.type)
             checked = VALIDATORS[name].validate({name: values[name]})
             fits = not checked.error_messages
         except (ArithmeticError, ValueError):  # infinity as an integer, an integer of too many digits
@@ -80,8 +80,16 @@ def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if fits:
             typed |= checked.validated_parameters
         else:
-            errors.append(f"{name} is {_shown(values[name])}: it must be {_expected(variable)}")
+            errors.append(f"{name} is {shown(values[name])}: it must be {_expected(variable)}")
     return typed, errors
+
+
+def _is_of_another_kind(value: Any, kind: str) -> bool:
+    """Tell whether a value is one that the validator would convert, although nobody means that."""
+    if kind in ("int", "float"):
+        # It would write 1e999999999 out.
+        return isinstance(value, bool) or (kind == "int" and "e" in str(value).lower())
+    return kind == "str" and not isinstance(value, str | int | float)
 
 
 def _expected(variable: Variable) -> str:
@@ -91,7 +99,7 @@ def _expected(variable: Variable) -> str:
     return {"bool": "true or false", "float": "a number", "int": "a whole number", "str": "text"}[variable.type]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as messages show it."""
     try:
         text = repr(value)

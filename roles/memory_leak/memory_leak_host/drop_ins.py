@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 MOST_BYTES = 65536
 SIZE_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 # What we leave unset, and what would give the service more rights than it has.
-NOT_SET = {"User": "", "Group": "", "SupplementaryGroups": "", "AmbientCapabilities": ""}
+NOT_SET = {
+    **{"User": "", "Group": "", "SupplementaryGroups": "", "AmbientCapabilities": ""},
+    # Each of these lets the service outlive its expiry.
+    **{"Restart": "no", "RuntimeRandomizedExtraSec": "0", "RemainAfterExit": "no"},
+    **{"KillMode": "control-group", "SendSIGKILL": "yes", "FinalKillSignal": "9"},
+}
 # Of our settings, those that a fix may change: they make the service no less safe.
-HARMLESS = ("Type", "WorkingDirectory", "StandardOutput", "StandardError", "TimeoutStartSec", "TimeoutStopSec")
+HARMLESS = ("WorkingDirectory", "StandardOutput", "StandardError", "TimeoutStartSec", "TimeoutStopSec")
 
 
 def files(name: str, directories: Iterable[str]) -> list[str]:
@@ -49,7 +54,7 @@ def changes(drop_ins: list[str], definition: Definition) -> list[str]:
             key, equals, value = line.partition("=")
             # An empty value resets a list; what follows it counts.
             if equals and key.strip() in ours and (value.strip() or key.strip() != "ExecStart"):
-                last[key.strip()] = (value.strip(), path)
+                last[key.strip()] = (value.strip() or NOT_SET.get(key.strip(), ""), path)
     return [
         f"{key}={value} ({path})"
         for key, (value, path) in last.items()
@@ -61,6 +66,14 @@ def _normal(key: str, value: str) -> str:
     """Return a value in one spelling, as far as it has several."""
     if key.startswith("Memory") and value[-1:] in SIZE_UNITS and value[:-1].isdigit():
         return str(int(value[:-1]) * SIZE_UNITS[value[-1]])
+    if key == "Type" and value in ("simple", "notify"):
+        return "exec"
     if key == "RuntimeMaxSec":
         return str(service.seconds(value)) if value != "infinity" else value
-    return {"true": "yes", "1": "yes", "on": "yes"}.get(value.lower(), value) if not key.startswith("Memory") else value
+    return (
+        {"true": "yes", "1": "yes", "on": "yes", "false": "no", "0": "no", "off": "no", "sigkill": "9"}.get(
+            value.lower(), value
+        )
+        if not key.startswith("Memory")
+        else value
+    )

@@ -37,8 +37,12 @@ class Host:
         self.outputs = [*self.pid_files, *dict.fromkeys(each["log_file"] for each in found)]
         self._proven = {path for each in proven for path in (each["pid_file"], each["log_file"])}
         self._proven |= {service.workload_path(each) for each in proven}
-        pids = [pid for workload in self.workloads for pid in scripts.find(workload, self.known)]
-        self.unit_of = {pid: processes.unit_of(pid, self.units) for pid in pids}  # None: started by hand
+        pythons = scripts.pythons()
+        in_units = {pid: unit for pid in pythons if (unit := processes.unit_of(pid, self.units))}
+        others = [pid for pid in pythons if pid not in in_units]
+        proven_workloads = [service.workload_path(each) for each in proven]
+        outside = scripts.running(others, self.workloads, self.known, proven_workloads)
+        self.unit_of: dict[int, str | None] = {**in_units, **dict.fromkeys(outside)}  # None: started by hand
         self._states: dict[str, dict[str, str]] | None = None
 
     def is_workload(self, path: str) -> bool:
@@ -46,13 +50,21 @@ class Host:
         return bool(self.known) and paths.content(path, len(self.known), from_end=False) == self.known
 
     def unproven(self) -> list[str]:
-        """Return the files at the wanted paths that are somebody else's: nothing proves that they are ours.
+        """Return the files at the wanted paths that are somebody else's: nothing proves that they are ours."""
+        workload = service.workload_path(self.wanted)
+        return [path for path in (workload, *self.outputs) if paths.is_present(path) and path not in self._proven]
 
-        In a directory like /tmp, where anyone may put a file in our way, it counts for nothing whose a log or PID file is.
+    def in_the_way(self) -> list[str]:
+        """Return the unproven files that setup must not replace.
+
+        In a directory like /tmp, where anyone may put a file in the way, it replaces a log or PID file whoever owns it.
         """
         workload = service.workload_path(self.wanted)
-        present = [path for path in (workload, *self.outputs) if paths.is_present(path) and path not in self._proven]
-        return [path for path in present if path == workload or not trust.is_sticky(os.path.dirname(path))]
+        return [path for path in self.unproven() if path == workload or not trust.is_sticky(os.path.dirname(path))]
+
+    def _is_left_by_hand(self, path: str) -> bool:
+        """Tell whether an unproven log or PID file may be of a workload that root started by hand, in a directory like /tmp."""
+        return path in self.outputs and trust.is_sticky(os.path.dirname(path)) and os.lstat(path).st_uid == 0
 
     @property
     def states(self) -> dict[str, dict[str, str]]:
@@ -118,11 +130,11 @@ class Host:
         return next(iter(self.units.values()), None)
 
     def files(self) -> list[str]:
-        """Return the files of ours that are there."""
+        """Return the files of ours that are there, but for the start records."""
         present = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
-        unproven = self.unproven()
+        unproven = [path for path in self.unproven() if not self._is_left_by_hand(path)]
         half_written = [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
-        return [path for path in present if path not in unproven] + half_written + list(self.records)
+        return [path for path in present if path not in unproven] + half_written
 
     def empty_directories(self) -> list[str]:
         """Return the directories for the workload, and those above them, that hold nothing (what a killed run leaves)."""
@@ -155,9 +167,9 @@ def describe(host: Host) -> dict[str, Any]:
             return {"outcome": "running", "workload": workload}
         host.ask_again()
     for name in host.units:
-        if host.states[name]["ActiveState"] == "failed":
+        if units.has_failed(host.states[name]):
             outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
             return {"outcome": outcome, "workload": {"unit": name}}
-    if host.units or host.files() or host.empty_directories():
+    if host.units or host.files() or records.files() or host.empty_directories():
         return {"outcome": "stopped", "workload": {"unit": next(iter(host.units), None)}}
     return {"outcome": "absent", "workload": {}}

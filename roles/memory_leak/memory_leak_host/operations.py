@@ -7,6 +7,7 @@ The controller's contract says what they hold (contract.Request and contract.Res
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal itself takes long to import
 import os
 import time
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from memory_leak_host.plan import Step
 
     Found = dict[str, Any]  # the part of a contract.Result that is known so far
+
+
+TIMEOUT_S = 200
 
 
 def inspect(request: Request) -> Host:
@@ -102,22 +106,24 @@ def change(request: Request) -> Found:
 
 def cleanup(host: Host, request: Request) -> Found:
     """Remove every trace, or in check mode say what that takes."""
-    for path in host.outputs:
-        if paths.is_directory(path):
-            raise Refused(f"a directory is in the way at {path}")
     plan.refuse_unproven(host)
-    steps = plan.removal_steps(host)
+    steps, last_steps = plan.removal_steps(host), plan.forgetting_steps()
     result: Found = {
-        "changes": [description for description, _function, _arguments in steps],
+        "changes": [description for description, _function, _arguments in steps + last_steps],
         "before": host.definition(),
     }
     if request["check"]:
-        protected = list(filter(None, map(trust.removal_problem, host.files())))
+        removed = [
+            path for _description, function, (path, *_) in steps if function in (paths.remove, paths.remove_directory)
+        ]
+        protected = list(filter(None, map(trust.removal_problem, removed)))
         if protected:
             raise Failed("; ".join(protected))
         return {**result, "outcome": "absent"}
     problems = carry_out(steps)
-    left = inspect(request) if steps else host
+    if not problems:
+        problems = carry_out(last_steps)
+    left = inspect(request) if steps or last_steps else host
     result.update(describe(left))
     if problems or result["outcome"] != "absent":
         raise Failed("; ".join(problems or [f"still there: {', '.join(left.files()) or result['outcome']}"]))
@@ -150,7 +156,8 @@ def setup(host: Host, request: Request) -> Found:
         problems = [f"{definition['unit']} ended at once: {units.last_line(definition) or result['outcome']}"]
     if problems:
         # Nothing stays half started.
-        raise Failed("; ".join(problems + carry_out(plan.removal_steps(started))))
+        left = carry_out(plan.removal_steps(started))
+        raise Failed("; ".join([*problems, *(left or carry_out(plan.forgetting_steps()))]))
     if definition["memory_max_bytes"] is not None and result["workload"]["ceiling_bytes"] is None:
         result["warnings"] = ["this host does not enforce memory ceilings: only the expiry stops the growth"]
     return result
@@ -168,8 +175,8 @@ def carry_out(steps: list[Step]) -> list[str]:
 
 
 def kept_directories(host: Host) -> list[str]:
-    """Return a note for each directory of the workload that stays because it holds other things."""
-    notes = []
+    """Return a note for each directory that stays: the workload's if it holds other things, and any at the path of a file."""
+    notes = [f"kept {path}, a directory that setup did not create" for path in host.outputs if paths.is_directory(path)]
     for directory in sorted({os.path.dirname(workload) for workload in host.workloads}):
         if os.path.isdir(directory):
             notes.append(f"kept {directory}, which holds {', '.join(sorted(os.listdir(directory))) or 'nothing'}")
@@ -186,6 +193,8 @@ def kept_drop_ins(host: Host) -> list[str]:
 def run(request: Request) -> Found:
     """Carry a request out and return the result. Never raises: what goes wrong is an outcome."""
     empty: Found = {"changes": [], "warnings": [], "message": ""}
+    # The controller gives up a little later. What it has given up must not go on, should the host come round again.
+    _signal.alarm(int(TIMEOUT_S + request["observe_s"]))
     try:
         result = {**empty, "failed": False, **operate(request)}
     except Refused as error:

@@ -51,7 +51,7 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/"
     if child == 0:
         status = 1
         try:
-            os.close(output)
+            close_all_but(inlet)
             # O_PATH opens nothing: neither does it wait for anyone, nor does a device notice.
             place = os.open(path, O_PATH) if path.startswith("/proc/") else None
             descriptors = os.open("/proc/self/fd", O_PATH)  # the process may see no /proc
@@ -71,9 +71,23 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/"
     os.close(inlet)
     received = _receive(output)
     os.close(output)
-    if received is None:
+    is_complete = end_child(child, is_stuck=received is None) == 0
+    return received if is_complete else None
+
+
+def close_all_but(descriptor: int) -> None:
+    """Close the descriptors that a child has of its parent, all but one: a child that is stuck for good must hold no lock."""
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, descriptor + 100)
+
+
+def end_child(child: int, is_stuck: bool) -> int | None:
+    """Wait for a child that ends by itself and return its status; kill one that is stuck, and leave it if it can't die."""
+    if is_stuck:
         os.kill(child, 9)
-    return received if os.waitpid(child, 0)[1] == 0 else None
+        os.waitpid(child, os.WNOHANG)
+        return None
+    return os.waitpid(child, 0)[1]
 
 
 def _copy(place: int, descriptors: int, most_bytes: int, offset: int, inlet: int) -> None:

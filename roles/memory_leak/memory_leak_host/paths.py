@@ -101,9 +101,12 @@ def removable_directories(directory: str, emptied: list[str]) -> list[str]:
     Standard directories of the system stay, and so do those that do not belong to root.
     """
     gone = set(emptied)
-    found = []
+    found: list[str] = []
+    if not os.path.isdir(directory):
+        return found
+    mounted = trust.mount_points()
     for path in parents(directory):
-        if path in STANDARD_DIRECTORIES or os.path.islink(path) or os.path.ismount(path):
+        if path in STANDARD_DIRECTORIES or os.path.islink(path) or path in mounted:
             break
         try:
             status = os.stat(path)
@@ -153,6 +156,8 @@ def _mode(path: str) -> int:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError:  # a file system of a user's own
+        return stat.S_IFSOCK
 
 
 def content(path: str, most_bytes: int, from_end: bool = True) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # what it does, in words; the function; its arguments
 
+# The users that systemd makes for services with DynamicUser=; libnss-systemd shows them as accounts.
+DYNAMIC_USERS = range(61184, 65520)
 # What the rest of the host keeps when the workload reaches its ceiling.
 MEMORY_RESERVE_BYTES = 128 * 1024**2
 
@@ -52,9 +55,9 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
     if wanted["user"] and not has_account(wanted["user"]):
         raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host")
     account = wanted["unit"].removesuffix(".service")
-    if not wanted["user"] and has_account(account):
+    if not wanted["user"] and has_account(account, unless_dynamic=wanted["unit"] in host.units):
         raise Refused(
-            f"memory_leak_unit is {account}, which is an account of this host: systemd would run the service as that account. "
+            f"memory_leak_unit is {account}, which is an account of this host: systemd would run the service as that one. "
             "Choose another name"
         )
     outputs = (wanted["log_file"], wanted["pid_file"], records.path(wanted["unit"]))
@@ -64,21 +67,24 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
             raise Failed(shortage)
 
 
-def has_account(name: str) -> bool:
-    """Tell whether this host has an account of this name."""
+def has_account(name: str, unless_dynamic: bool = False) -> bool:
+    """Tell whether this host has a user or group of this name, other than the dynamic one of a running unit of ours."""
     try:
-        pwd.getpwnam(name)
+        number = pwd.getpwnam(name).pw_uid
     except KeyError:
-        return False
-    return True
+        try:
+            number = grp.getgrnam(name).gr_gid
+        except KeyError:
+            return False
+    return not (unless_dynamic and number in DYNAMIC_USERS)
 
 
 def refuse_unproven(host: Host) -> None:
     """Raise Refused where a file of somebody else lies at a path that is to be written or removed."""
-    unproven = host.unproven()
-    if unproven:
+    in_the_way = host.in_the_way()
+    if in_the_way:
         raise Refused(
-            f"{', '.join(unproven)} exists and is not the role's: no unit, start record or content proves it. Choose another "
+            f"{', '.join(in_the_way)} exists and is not the role's: no unit, start record or content proves it. Choose another "
             "path, or remove the file"
         )
 
@@ -120,11 +126,11 @@ def capacity_problem(wanted: Definition, available: dict[str, int], held_bytes: 
 
 
 def is_as_wanted(host: Host, source: bytes) -> bool:
-    """Tell whether exactly the wanted workload runs, from an unaltered file, with its log in place."""
+    """Tell whether exactly the wanted unit runs, from an unaltered file, with its log in place."""
     wanted = host.wanted
     name = wanted["unit"]
     running = host.running()
-    if list(host.units) != [name] or host.started_by_hand or not running or running[0] != name:
+    if list(host.units) != [name] or not running or running[0] != name:
         return False
     return (
         host.units[name]["build"] == service.build(wanted, source)
@@ -136,27 +142,39 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
 
 
 def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
-    """Return the steps that remove all there is of ours, but for one directory that is about to be used again."""
+    """Return the steps that remove all there is of ours, but for one directory that is about to be used again.
+
+    The start records are kept: see `forgetting_steps`.
+    """
     steps: list[Step] = []
     for name in host.units:
         steps.append((f"stop {name}", units.stop, (name,)))
-    if host.started_by_hand:
-        pids = ", ".join(map(str, host.started_by_hand))
-        for workload in host.workloads:
-            steps.append((f"end what runs {workload} by hand (PID {pids})", processes.end, (workload, host.known)))
+    steps += _ending_steps(host)
     # The PID file goes with its service; it is listed because in the end it is gone. A log that was deleted comes back when
     # the service stops: systemd opens it for what it runs then.
-    logs = [definition["log_file"] for definition in host.units.values() if definition["log_file"]]
-    files = list(dict.fromkeys([*logs, *host.files()]))
+    logs = [definition["log_file"] for definition in host.units.values()]
+    files = list(dict.fromkeys([*(log for log in logs if log and not paths.is_directory(log)), *host.files()]))
     for path in files:
         steps.append((f"remove {path}", paths.remove, (path,)))
-    directories = dict.fromkeys(
-        [*map(os.path.dirname, host.workloads), *([] if keep_directory else [records.DIRECTORY])]
-    )
-    for directory in directories:
+    for directory in dict.fromkeys(map(os.path.dirname, host.workloads)):
         if directory != keep_directory:
             for path in paths.removable_directories(directory, files):
                 steps.append((f"remove {path}", paths.remove_directory, (path,)))
+    return steps
+
+
+def _ending_steps(host: Host) -> list[Step]:
+    """Return the step that ends what was started by hand, if anything was."""
+    pids = ", ".join(map(str, host.started_by_hand))
+    return [(f"end what was started by hand (PID {pids})", processes.end, (host.workloads, host.known))] if pids else []
+
+
+def forgetting_steps() -> list[Step]:
+    """Return the steps that remove the start records. They come last: until all else is gone, the next run needs them."""
+    files = records.files()
+    steps: list[Step] = [(f"remove {path}", paths.remove, (path,)) for path in files]
+    for path in paths.removable_directories(records.DIRECTORY, files):
+        steps.append((f"remove {path}", paths.remove_directory, (path,)))
     return steps
 
 
@@ -169,7 +187,7 @@ def installation_steps(host: Host, source: bytes) -> list[Step]:
         steps.append((f"create {records.DIRECTORY}", paths.create_directories, (records.DIRECTORY, 0o700)))
     record = records.path(wanted["unit"])
     # First of all: should this run be killed, the next one knows what to look for.
-    steps.append((f"write {record}", paths.create, (record, records.content(wanted), 0o600)))
+    steps.append((f"write {record}", records.write, (wanted["unit"], wanted)))
     if not os.path.isdir(wanted["directory"]):
         steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
     steps.append((f"write {workload}", paths.create, (workload, source)))
@@ -183,7 +201,7 @@ def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
     if not fresh and is_as_wanted(host, source):
         _unit, pid = host.running() or (None, 0)
         path, content = host.wanted["pid_file"], f"{pid}\n".encode()
-        steps: list[Step] = []
+        steps = _ending_steps(host)
         if paths.content(path, len(content) + 1) != content:
             obstacle = paths.obstacle(service.workload_path(host.wanted), [path])
             if obstacle:
@@ -191,4 +209,7 @@ def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
             steps.append((f"write {path}", paths.create, (path, content)))
         return steps
     refuse_or_fail(host, source)
-    return removal_steps(host, keep_directory=host.wanted["directory"]) + installation_steps(host, source)
+    removal = removal_steps(host, keep_directory=host.wanted["directory"])
+    old_records = [path for path in records.files() if path != records.path(host.wanted["unit"])]
+    forgetting: list[Step] = [(f"remove {path}", paths.remove, (path,)) for path in old_records]
+    return removal + forgetting + installation_steps(host, source)

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     Measured = dict[str, Any]
 
-LARGEST_OPTION = 1e9
+SMALLEST_OPTION, LARGEST_OPTION = 1e-3, 1e9
+LONGEST_COMMAND = 4096  # characters
 FREEZE_S = 0.2  # until the kernel has frozen a control group; a process that escapes is found by the next look
 
 
 def command_text(pid: int) -> str:
     """Return the command line of a process as `ps` shows it, empty if it has ended."""
     try:
-        return " ".join(proc.command(pid))
+        return " ".join(proc.command(pid))[:LONGEST_COMMAND]
     except OSError:
         return ""
 
@@ -42,12 +43,12 @@ def target_rate(pid: int) -> float:
 
 
 def number_option(pid: int, name: str) -> float | None:
-    """Return the value of an option that is a number above 0, or None. Anyone can start a process with any options."""
+    """Return the value of an option that is a sensible number, or None. Anyone can start a process with any options."""
     try:
         number = float(option(pid, name) or 0)
     except ValueError:
         return None
-    return number if 0 < number < LARGEST_OPTION else None
+    return number if SMALLEST_OPTION <= number <= LARGEST_OPTION else None
 
 
 def unit_of(pid: int, names: Iterable[str]) -> str | None:
@@ -119,39 +120,50 @@ def measure(pid: int) -> Measured | None:
     }
 
 
-def end(script: str, known: bytes, patience_s: float = 5) -> None:
-    """End all processes that run the script: SIGTERM first, then SIGKILL for as long as there are any.
+def end(workloads: list[str], known: bytes, patience_s: float = 5) -> None:
+    """End all processes that run one of these scripts: SIGTERM first, then SIGKILL for as long as there are any.
 
     They are stopped before they are killed, so that none can start another meanwhile. Raises TimeoutError if one is left
-    after `patience_s` for each of both.
+    after `patience_s` for each of both, but for those that were started meanwhile: someone could go on for ever.
     """
     import signal  # late: it is seldom needed, and costs more than the other imports together
 
-    _wait(_send(script, known, (signal.SIGTERM, signal.SIGCONT)), patience_s)
+    began_s = proc.uptime_s()
+    _wait(_send(workloads, known, (signal.SIGTERM, signal.SIGCONT)), patience_s)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        _wait(_send(script, known, (signal.SIGSTOP,)), 0)
-        killed = _send(script, known, (signal.SIGKILL,))
+        _wait(_send(workloads, known, (signal.SIGSTOP,)), 0)
+        killed = _send(workloads, known, (signal.SIGKILL,))
         if not killed:
             return
         _wait(killed, 0.5)
-    left = scripts.find(script, known)
+    left = [pid for pid in _running(workloads, known) if not _is_newer(pid, began_s)]
     if left:
         raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, left))}")
 
 
-def _send(script: str, known: bytes, signals: tuple[int, ...]) -> dict[int, int]:
-    """Send signals to all processes that run the script, and return the PIDs of those that got them by their handles."""
+def _running(workloads: list[str], known: bytes) -> list[int]:
+    return list(scripts.running(scripts.pythons(), workloads, known, workloads))
+
+
+def _is_newer(pid: int, than_s: float) -> bool:
+    """Tell whether a process has ended or started after this time since boot."""
+    found = proc.statistics(pid)
+    return found is None or found.start_ticks / os.sysconf("SC_CLK_TCK") > than_s
+
+
+def _send(workloads: list[str], known: bytes, signals: tuple[int, ...]) -> dict[int, int]:
+    """Send signals to all processes that run the scripts, and return the PIDs of those that got them by their handles."""
     import signal
 
     handles = {}
-    for pid in scripts.find(script, known):
+    for pid in _running(workloads, known):
         try:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        # The handle is of one process for good: check it again, lest the PID changed hands since it was found.
-        if scripts.runs_script(pid, script, known):
+        # The handle is of one process for good. The PID may have been reused since it was found, so check again.
+        if scripts.running([pid], workloads, known, workloads):
             handles[handle] = pid
             for number in signals:
                 try:

@@ -7,6 +7,7 @@ on the host it reads like the manifest of an installed service.
 from __future__ import annotations
 
 import os
+import stat
 
 from memory_leak_host import paths
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from memory_leak_controller.contract import InstallLocation
 
 DIRECTORY = "/var/lib/session-cache"
+UNFINISHED = ".new"
 KEYS = ("unit", "directory", "file_name", "log_file", "pid_file")
 MOST_BYTES = 4096
 
@@ -22,6 +24,30 @@ MOST_BYTES = 4096
 def path(unit: str) -> str:
     """Return the path of the record of a unit."""
     return os.path.join(DIRECTORY, unit.removesuffix(".service"))
+
+
+def write(unit: str, location: InstallLocation) -> None:
+    """Write the record of a unit, whole or not at all."""
+    unfinished = path(unit) + UNFINISHED
+    paths.create(unfinished, content(location), 0o600)
+    os.rename(unfinished, path(unit))
+
+
+def files() -> list[str]:
+    """Return the records on this host, and what writing one has left where it was interrupted."""
+    if not _is_roots_alone():
+        return []
+    names = (os.path.join(DIRECTORY, name) for name in sorted(os.listdir(DIRECTORY)))
+    return [path for path in names if path in found() or path.endswith(UNFINISHED)]
+
+
+def _is_roots_alone() -> bool:
+    """Tell whether the directory is as setup makes it: any other would hold anyone's word."""
+    try:
+        status = os.lstat(DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not status.st_mode & 0o022
 
 
 def content(location: InstallLocation) -> bytes:
@@ -33,14 +59,7 @@ def content(location: InstallLocation) -> bytes:
 def found() -> dict[str, InstallLocation]:
     """Return the locations that the records on this host name, by the path of the record."""
     locations: dict[str, InstallLocation] = {}
-    try:
-        status = os.lstat(DIRECTORY)
-        names = os.listdir(DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return locations
-    if status.st_uid != 0 or status.st_mode & 0o022:
-        return locations  # not as we made it: anyone's word
-    for name in sorted(names):
+    for name in sorted(os.listdir(DIRECTORY)) if _is_roots_alone() else []:
         record = os.path.join(DIRECTORY, name)
         lines = os.fsdecode(paths.content(record, MOST_BYTES) or b"").splitlines()
         values = dict(line.split("=", 1) for line in lines if "=" in line)

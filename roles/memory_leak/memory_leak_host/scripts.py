@@ -1,84 +1,173 @@
-"""Which script a Python process runs, read from its command line as CPython reads it, and whether that is our workload."""
+"""Which Python processes run the workload: their command lines read as CPython reads them, and the file behind the script.
+
+The processes belong to anyone, and so do the file systems that they use, which may never answer. So a child examines them,
+and is given up where it gets stuck.
+"""
 
 from __future__ import annotations
 
 import os
+import select
+import stat
 
-from memory_leak_host import paths, proc
+from memory_leak_host import owner_access, proc
+
+TYPE_CHECKING = False  # typing's own would cost a host its import
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # CPython's own options (Python/getopt.c): those that take a value, attached or as the next argument, and those that a command
 # or a module follows in place of a script.
 SHORT_WITH_VALUE = "WX"
-SHORT_WITHOUT_SCRIPT = "cm"
+SHORT_COMMAND, SHORT_MODULE = "cm"
 LONG_WITH_VALUE = ("--check-hash-based-pycs",)
+RUNNERS = ("cProfile", "pdb", "profile", "trace")  # modules that run the script they are given
 DELETED = " (deleted)"
+STDIN = "-"
+EXAMINATION_TIMEOUT_S = 1.0  # for one process
 
 
 def script_argument(command: list[str]) -> str | None:
-    """Return the script of a Python command line, or None where there is none (`-c`, `-m`, `-`, an interactive one)."""
+    """Return the script of a Python command line: a path, STDIN, or None where there is none (`-c`)."""
     arguments = iter(command[1:])
     for argument in arguments:
         if argument == "--":
-            return next(arguments, None)
+            return next(arguments, STDIN)
         if argument in LONG_WITH_VALUE:
             next(arguments, None)
-        elif argument.startswith("--"):
-            continue
-        elif argument == "-":
-            return None
-        elif argument.startswith("-"):
-            for place, letter in enumerate(argument[1:], 2):
-                if letter in SHORT_WITHOUT_SCRIPT:
-                    return None
-                if letter in SHORT_WITH_VALUE:
-                    if place == len(argument):
-                        next(arguments, None)
-                    break
-        else:
+        elif argument == STDIN or not argument.startswith("-"):
             return argument
-    return None
+        elif not argument.startswith("--"):
+            letter, value = _last_option(argument)
+            value = value or (next(arguments, "") if letter else "")
+            if letter == SHORT_MODULE:
+                return _script_of_module(value, arguments)
+            if letter == SHORT_COMMAND:
+                return None
+    return STDIN
 
 
-def _script_of(pid: int) -> tuple[str, str] | None:
-    """Return the working directory and the script argument of a process that is a Python of the system's, or None."""
+def _last_option(cluster: str) -> tuple[str, str]:
+    """Return the option that ends a cluster since it takes a value, and the value if it is attached; else empty texts."""
+    for place, letter in enumerate(cluster[1:], 2):
+        if letter in SHORT_WITH_VALUE + SHORT_COMMAND + SHORT_MODULE:
+            return letter, cluster[place:]
+    return "", ""
+
+
+def _script_of_module(module: str, arguments: Iterator[str]) -> str | None:
+    """Return the script that `-m` runs: that of the module in the working directory, or the one that a runner is given."""
+    if module in RUNNERS:
+        return next((argument for argument in arguments if argument.endswith(".py")), None)
+    return module.replace(".", "/") + ".py"
+
+
+def pythons() -> list[int]:
+    """Return the processes that are called python and run in no container of this host's, in order, but this one."""
+    return [pid for pid in sorted(proc.pids()) if pid != os.getpid() and _is_local_python(pid)]
+
+
+def _is_local_python(pid: int) -> bool:
     directory = f"/proc/{pid}"
     try:
-        # A host's containers show up in its /proc too; what runs in them is not ours.
-        is_local = os.readlink(f"{directory}/ns/pid") == os.readlink("/proc/self/ns/pid")
-        is_python = os.path.basename(os.readlink(f"{directory}/exe")).startswith("python")
-        # Anyone may call a program of his own python; the system's belongs to root.
-        if not is_local or not is_python or os.stat(f"{directory}/exe").st_uid != 0:
-            return None
-        argument = script_argument(proc.command(pid))
-        working_directory = os.readlink(f"{directory}/cwd").removesuffix(DELETED)
+        return os.path.basename(os.readlink(f"{directory}/exe")).startswith("python") and (
+            os.readlink(f"{directory}/ns/pid") == os.readlink("/proc/self/ns/pid")
+        )
     except OSError:  # it has ended, or is a kernel thread
-        return None
-    return None if argument is None else (working_directory, argument)
-
-
-def runs_script(pid: int, script: str, known: bytes) -> bool:
-    """Tell whether a process is a Python of the system's in our PID namespace that runs the script at this path.
-
-    The file decides, not its name: the one at the path, or one of root's that begins with `known`, under whatever name.
-    """
-    found = _script_of(pid)
-    if found is None:
         return False
-    working_directory, argument = found
+
+
+def running(pids: list[int], scripts: list[str], known: bytes, proven: Iterable[str]) -> dict[int, str]:
+    """Return which of these processes run one of these scripts, and which one.
+
+    The file decides, not its name: the one at the path, or one of root's that begins with `known`, under whatever name. Where
+    the file is gone, the name counts if the path is `proven` to be the role's. A process that can't be examined in time runs
+    none.
+    """
+    found = {}
+    left = pids
+    while left:
+        examined = _examine_in_child(left, scripts, known, set(proven))
+        found.update({pid: scripts[place] for pid, place in examined.items() if place >= 0})
+        left = left[len(examined) + 1 :]  # the child got stuck at the next one
+    return found
+
+
+def _examine_in_child(pids: list[int], scripts: list[str], known: bytes, proven: set[str]) -> dict[int, int]:
+    """Return for each process, in order, the place of its script or -1, until one takes too long."""
+    output, inlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            owner_access.close_all_but(inlet)
+            for pid in pids:
+                os.write(inlet, b"%d\n" % _place(pid, scripts, known, proven))
+        finally:
+            os._exit(0)
+    os.close(inlet)
+    received = b""
+    while select.select([output], [], [], EXAMINATION_TIMEOUT_S)[0]:
+        part = os.read(output, 65536)
+        if not part:
+            break
+        received += part
+    os.close(output)
+    places = dict(zip(pids, map(int, received.split(b"\n")[:-1])))
+    owner_access.end_child(child, is_stuck=len(places) < len(pids))
+    return places
+
+
+def _place(pid: int, scripts: list[str], known: bytes, proven: set[str]) -> int:
+    """Return the place of the script that a process runs, or -1 where it runs none of them."""
+    try:
+        seen, named = _script_of(pid)
+    except OSError:  # it has ended, or has no script
+        return -1
+    status = _status(seen)
+    for place, script in enumerate(scripts if status else []):
+        there = _status(script)
+        if status and there and os.path.samestat(status, there):
+            return place
+    if status and known and status.st_uid == 0 and _begins_with(seen, status, known):
+        return 0
+    if not status or not status.st_nlink:
+        # The file is gone: the command line is all that is left, which anyone can imitate.
+        names = {os.path.normpath(named), os.path.realpath(named)}
+        for place, script in enumerate(scripts):
+            if script in proven and names & {script, os.path.realpath(script)}:
+                return place
+    return -1
+
+
+def _script_of(pid: int) -> tuple[str, str]:
+    """Return the path by which to reach the script of a process, and the path that the process has it from.
+
+    Raises OSError where there is none, or the Python is a user's own: anyone may call any program python.
+    """
+    directory = f"/proc/{pid}"
+    argument = script_argument(proc.command(pid))
+    if argument is None or os.stat(f"{directory}/exe").st_uid != 0:
+        raise FileNotFoundError(pid)
+    if argument == STDIN:
+        return f"{directory}/fd/0", os.readlink(f"{directory}/fd/0").removesuffix(DELETED)
     # As the process itself sees it: it may have another root, other mounts, or a working directory that was renamed.
-    seen = f"/proc/{pid}/root{argument}" if argument.startswith("/") else f"/proc/{pid}/cwd/{argument}"
+    seen = f"{directory}/root{argument}" if argument.startswith("/") else f"{directory}/cwd/{argument}"
+    return seen, os.path.join(os.readlink(f"{directory}/cwd").removesuffix(DELETED), argument)
+
+
+def _status(path: str) -> os.stat_result | None:
     try:
-        status = os.stat(seen)
+        return os.stat(path)
     except OSError:
-        return os.path.normpath(os.path.join(working_directory, argument)) == script
+        return None
+
+
+def _begins_with(path: str, status: os.stat_result, known: bytes) -> bool:
+    """Tell whether a regular file begins so; nothing else is opened."""
     try:
-        if os.path.samestat(status, os.stat(script)):
-            return True
-    except OSError:  # it is gone from its path
-        pass
-    return bool(known) and status.st_uid == 0 and paths.content(seen, len(known), from_end=False) == known
-
-
-def find(script: str, known: bytes) -> list[int]:
-    """Return the PIDs of the processes that run the script at this path, in order."""
-    return sorted(pid for pid in proc.pids() if runs_script(pid, script, known))
+        place = os.open(path, owner_access.O_PATH)  # this opens nothing, so no pipe or device notices
+        if not stat.S_ISREG(status.st_mode) or not os.path.samestat(os.fstat(place), status):
+            return False
+        return os.read(os.open(f"/proc/self/fd/{place}", os.O_RDONLY), len(known)) == known
+    except OSError:
+        return False

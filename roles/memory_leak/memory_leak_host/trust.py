@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # The shells of accounts that nobody logs in to.
 NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
+FIRST_GROUP_OF_USERS = 1000  # below are those of the system
+MOST_LINKS = 40
 ACCESS_LIST = "system.posix_acl_access"
 # ioctl_iflags(2), the same on all 64-bit architectures; 32-bit ones have another size in the number.
 GET_FLAGS = 0x80086601
@@ -22,24 +24,43 @@ class Untrusted(OSError):
 
 
 class Directory:
-    """A directory opened step by step from the root, no step being a link, each one trusted: a context with its descriptor."""
+    """A directory opened step by step from the root, each step trusted: a context with its descriptor.
+
+    Of links, only root's are followed, step by step too. Raises Untrusted for any other.
+    """
 
     def __init__(self, path: str):
         self._descriptor = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
-        way = "/"
+        way, names, links = "/", path.split("/")[::-1], 0
         try:
-            for name in filter(None, os.path.realpath(path).split("/")):
-                way = os.path.join(way, name)
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                inner = os.open(name, flags, dir_fd=self._descriptor)
-                os.close(self._descriptor)
-                self._descriptor = inner
-                problem = directory_problem(way, os.fstat(inner))
-                if problem:
-                    raise Untrusted(f"{problem}: a local user could redirect {path}")
+            while names:
+                name = names.pop()
+                if name in ("", "."):
+                    continue
+                status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+                if stat.S_ISLNK(status.st_mode):
+                    links += 1
+                    if status.st_uid != 0 or links > MOST_LINKS:
+                        raise Untrusted(f"{os.path.join(way, name)} is a link of user {status.st_uid}: not followed")
+                    target = os.readlink(name, dir_fd=self._descriptor)
+                    names += target.split("/")[::-1]
+                    if target.startswith("/"):
+                        way = self._step("/", "/")
+                else:
+                    way = self._step(os.path.normpath(os.path.join(way, name)), name)
+                    problem = directory_problem(way, os.fstat(self._descriptor))
+                    if problem:
+                        raise Untrusted(f"{problem}: a local user could redirect {path}")
         except OSError:
             os.close(self._descriptor)
             raise
+
+    def _step(self, way: str, name: str) -> str:
+        """Open a directory in place of this one, and return its path."""
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = inner
+        return way
 
     def __enter__(self) -> int:
         """Return the descriptor."""
@@ -98,8 +119,8 @@ def _group_problem(path: str, group: int) -> str | None:
     # With an access control list the group's permission is only the most that those in the list may have.
     if ACCESS_LIST in os.listxattr(path):
         return f"{path} has an access control list that lets others write"
-    if group == 0:
-        return None
+    if group >= FIRST_GROUP_OF_USERS:
+        return f"{path} is writable by group {group}"
     import grp  # late: both are seldom needed
     import pwd
 
@@ -107,7 +128,12 @@ def _group_problem(path: str, group: int) -> str | None:
         name, members = grp.getgrgid(group).gr_name, set(grp.getgrgid(group).gr_mem)
     except KeyError:
         return f"{path} is writable by group {group}, which has no name"
-    for account in pwd.getpwall():
+    accounts = pwd.getpwall()
+    # A directory service such as LDAP need not list its accounts.
+    unknown = members - {account.pw_name for account in accounts}
+    if unknown:
+        return f"{path} is writable by group {name}, to which {min(unknown)} belongs"
+    for account in accounts:
         is_member = account.pw_gid == group or account.pw_name in members
         if is_member and account.pw_uid != 0 and os.path.basename(account.pw_shell) not in NO_LOGIN:
             return f"{path} is writable by group {name}, to which {account.pw_name} belongs"
@@ -125,10 +151,10 @@ def is_sticky(directory: str) -> bool:
 
 def removal_problem(path: str) -> str | None:
     """Return why root can't remove or replace the file at a path, or None."""
-    if not os.path.lexists(path):
-        return None
     if path in mount_points():
         return f"{path} is a mount point"
+    if not os.path.lexists(path):
+        return None
     for part in (path, os.path.dirname(path)):
         if os.path.islink(part):
             continue

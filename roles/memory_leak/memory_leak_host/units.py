@@ -32,7 +32,8 @@ UNIT_DIRECTORIES = (
 DESCRIPTION = "Session cache service"
 OLDEST_SYSTEMD = 247  # older ones don't know all of service.SANDBOX
 FIRST_LINE_TIMEOUT_S = 20
-SHOWN = "Id,LoadState,ActiveState,Result,MainPID,FragmentPath,FreezerState"
+SHOWN = "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState"
+WAITS_TO_RESTART = "auto-restart"  # a drop-in sets Restart=
 
 
 def too_old_systemd() -> str | None:
@@ -53,7 +54,8 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     if status:
         raise RuntimeError(f"systemctl show failed: {shown.strip()}")
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n")]
-    return {block["Id"]: block for block in blocks if "Id" in block}
+    # By the names asked for: an alias is shown under the name of its unit.
+    return dict(zip(names, (block for block in blocks if "Id" in block)))
 
 
 def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
@@ -70,7 +72,14 @@ def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
     return states
 
 
+def has_failed(state: dict[str, str]) -> bool:
+    """Tell whether a unit has ended in a failure, even if a drop-in has it restarted in a while."""
+    return state["ActiveState"] == "failed" or state.get("SubState", "").startswith(WAITS_TO_RESTART)
+
+
 def _is_settled(state: dict[str, str]) -> bool:
+    if state.get("SubState", "").startswith(WAITS_TO_RESTART):
+        return True
     pid = int(state["MainPID"])
     return not state["ActiveState"].endswith("activating") and (not pid or processes.measure(pid) is not None)
 

@@ -81,17 +81,16 @@ def main() -> int:
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
     parser.add_argument("--report-dir", type=Path, required=True, help="directory for grades.json and grades.html")
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
-    parser.add_argument(
-        "--variables", default="", help="comma-separated names of the playbook's variables; fails if one is unknown"
-    )
+    parser.add_argument("--variables", default="", help="the playbook's variables as JSON; fails if one is invalid")
     version.add_option(parser)
     chosen = parser.parse_args()
     wrong_version = version.mismatch(chosen.for_version)
     if wrong_version:
         return _complain(wrong_version)
-    unknown = variables.unknown(filter(None, chosen.variables.split(",")))
-    if unknown:
-        return _complain("; ".join(unknown))
+    if chosen.variables:
+        problems = _bad_variables(json.loads(chosen.variables))
+        if problems:
+            return _complain("; ".join(problems))
     for directory in (chosen.diagnoses, chosen.ground_truth):
         if not directory.is_dir():
             return _complain(f"{directory} is not a directory")
@@ -99,7 +98,7 @@ def main() -> int:
         judge = _judge() if chosen.judge else None
     except (ImportError, ValueError) as error:
         return _complain(str(error))
-    problems: list[str] = []
+    problems = []
     records, errors = grade_all(chosen.diagnoses, ground_truth.load(chosen.ground_truth, problems), judge)
     errors += problems
     chosen.report_dir.mkdir(parents=True, exist_ok=True)
@@ -116,8 +115,16 @@ def main() -> int:
     if not records and not errors:
         errors.append(f"{chosen.diagnoses} contains no diagnosis: expected HOST.md, HOST.NAME.md or fleet.md (or .txt)")
     for message in errors:
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
     return 1 if errors else 0
+
+
+def _bad_variables(values: dict[str, Any]) -> list[str]:
+    """Return an error message for each variable of a playbook that is unknown or has an invalid value."""
+    from memory_leak_controller import validation  # noqa: PLC0415 # needs ansible-core, which playbooks have
+
+    known = {name: value for name, value in values.items() if name in validation.DEFAULTS}
+    return [*variables.unknown(values), *validation.validate(validation.DEFAULTS | known)[2]]
 
 
 def _judge() -> grade.Judge:

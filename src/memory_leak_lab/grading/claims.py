@@ -5,6 +5,7 @@ They are compared with the ground truth. A claim that is far off contradicts the
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import asdict, dataclass
@@ -13,6 +14,9 @@ from typing import Any
 from memory_leak_lab.grading import extraction, reader
 from memory_leak_lab.grading.ground_truth import Run
 
+# More numbers than this are a pasted log, or guesses of which one may fit.
+MOST_CLAIMS, MOST_CLAIMS_IN_ALL = 10, 100  # per sentence, per diagnosis
+EVIDENCE = 1000  # characters of a sentence
 TOLERANCE = 0.25
 TOLERANCE_MIN = 3.0
 PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
@@ -55,13 +59,15 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
     for part in parts:
         if reader.is_question(part) or not runs:
             continue
-        for match in RATE.finditer(part):
+        for match in itertools.islice(RATE.finditer(part), MOST_CLAIMS):
             stated = _number(match[1]) * extraction.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
             if not math.isfinite(stated):
                 continue
             true = min((run.target_rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
-            found.append(Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part))
-        for match in REMAINING.finditer(part) if last_size_mib is not None else ():
+            found.append(
+                Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part[:EVIDENCE])
+            )
+        for match in itertools.islice(REMAINING.finditer(part), MOST_CLAIMS) if last_size_mib is not None else ():
             low = _number(match[1]) * MINUTES[match[3][0].lower()]
             high = _number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
             if not math.isfinite(low) or not math.isfinite(high):
@@ -74,8 +80,10 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
             if ends:
                 true = min(ends, key=lambda end: abs(end - low))
                 margin = max(TOLERANCE * true, TOLERANCE_MIN)
-                found.append(Claim("oom_in_min", high, round(true, 1), low - margin <= true <= high + margin, part))
-    return [asdict(claim) for claim in found]
+                found.append(
+                    Claim("oom_in_min", high, round(true, 1), low - margin <= true <= high + margin, part[:EVIDENCE])
+                )
+    return [asdict(claim) for claim in found[:MOST_CLAIMS_IN_ALL]]
 
 
 def contradicts(checked: list[dict[str, Any]]) -> bool:

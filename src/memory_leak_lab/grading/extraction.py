@@ -51,8 +51,8 @@ TO_THE_GRADER = re.compile(
 )
 
 
-# A bare '## Root cause' makes no claim.
-HEADING = re.compile(r"\s*#+\s*\D*")
+# A bare '## Root cause' makes no claim. Possessive quantifiers: otherwise a row of '#' signs takes quadratic time.
+HEADING = re.compile(r"\s*+#++\s*+\D*+")
 MOST_IN_A_SENTENCE = 100  # limit for sizes and for times
 MOST_WORDS_OF_A_HEADING = 4  # including its '#' signs
 

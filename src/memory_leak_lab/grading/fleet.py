@@ -16,10 +16,10 @@ HEADING = re.compile(r"(#+)\s")
 def hosts_of(path: Path, known: list[str]) -> list[str]:
     """Return the hosts that a file is about: HOST.md, HOST.NAME.md or, for all, fleet.md. Empty if no known host matches."""
     stem = unquote(path.stem)
-    if stem == FLEET or stem.startswith(f"{FLEET}."):
-        return known
     named = [host for host in known if stem == host or stem.startswith(f"{host}.")]
-    return [max(named, key=len)] if named else []
+    if named:
+        return [max(named, key=len)]
+    return known if stem == FLEET or stem.startswith(f"{FLEET}.") else []
 
 
 def part_about(host: str, hosts: list[str], diagnosis: str) -> str:

@@ -16,6 +16,7 @@ SIZE_TOLERANCE = 0.08  # share of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
 CLOCK_TOLERANCE_S = 4.0  # between the clocks of host and controller
 LEAST_APART_S = 10.0
+MOST_PIDS = 50  # labelled as PIDs: more than that is a list of guesses
 MOST_RELATIVE = 100  # measurements to compare pairwise
 LEAST_SHARE_NEAR = 1 / 3  # of the measurements with a time of day; others may be of the host's memory
 HOUR_S = 3600
@@ -86,6 +87,8 @@ def memory_growth(parts: list[str], is_measured: bool) -> Finding:
 def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
     """Return the level for the process. Its PID is checked against every PID that the leaker had."""
     named = [part for part in parts if extraction.pids(part)]
+    if len({pid for part in named for pid in extraction.pids(part)}) > MOST_PIDS:
+        return Finding("none", named[0][:300])  # one of them may be right by chance
     accused = [part for part in named if reader.asserts(part, ACCUSES)]
     # If PIDs are accused, the right one must be among them; otherwise any listing may name it.
     right = next((part for part in accused or named if truth.pids & set(extraction.pids(part))), None)

@@ -6,7 +6,7 @@ import json
 import math
 from bisect import bisect
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
@@ -18,6 +18,9 @@ MIB = 1024**2
 PYTHON_MIB = 10
 FILE_PAGES_MIB = 16  # shared file pages: part of RSS, but not counted by the ceiling
 LEAKER = "leaker"
+DAY_S = 86400
+MOST_DAYS = 12  # the longest expiry is 7
+NOT_DONE = ("failed", "refused")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,8 @@ class Run:
         """Return the RSS in MiB at a Unix time, interpolated or extrapolated by the rate; None if it was not running."""
         if at < self.began - 1 or not self.samples:
             return None
-        times = [time for time, _rss in self.samples]
-        place = bisect(times, at)
-        if 0 < place < len(times):
+        place = bisect(self.samples, (at, math.inf))
+        if 0 < place < len(self.samples):
             (earlier, low), (later, high) = self.samples[place - 1], self.samples[place]
             share = (at - earlier) / (later - earlier) if later > earlier else 0.0
             return (low + share * (high - low)) / MIB
@@ -76,9 +78,10 @@ class GroundTruth:
         """Return Unix time, RSS (MiB) and rate for each run in which a clock `offset_s` ahead of UTC showed a time of day."""
         found = []
         for run in self.runs:
-            first = datetime.fromtimestamp(run.began, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            for days in (-1, 0, 1):
-                at = (first + timedelta(days=days)).timestamp() + second_of_day - offset_s
+            first_day = int(run.began // DAY_S) - 1
+            last_day = int((run.samples[-1][0] if run.samples else run.began) // DAY_S) + 2
+            for day in range(max(first_day, last_day - MOST_DAYS), last_day + 1):
+                at = day * DAY_S + second_of_day - offset_s
                 size = run.rss_mib(at)
                 if size is not None:
                     found.append((at, size, run.target_rate_mib_per_min))
@@ -91,7 +94,8 @@ def load(directory: Path, problems: list[str] | None = None) -> dict[str, Ground
     An invalid line is skipped, and a message with file, line and field is appended to `problems`. Raises ValueError instead if
     `problems` is None.
     """
-    return {unquote(path.stem): _load(path, problems) for path in sorted(directory.glob("*.jsonl"))}
+    found = [_load(path, problems) for path in sorted(directory.glob("*.jsonl"))]
+    return {truth.host: truth for truth in found}
 
 
 def _load(path: Path, problems: list[str] | None) -> GroundTruth:
@@ -107,10 +111,10 @@ def _load(path: Path, problems: list[str] | None) -> GroundTruth:
     for line in lines:
         if line["pid"] is not None:
             runs.setdefault((line["pid"], str(line["started_at"])), []).append(line)
-    variant = lines[-1]["variant"] if lines else LEAKER
+    variant = _variant(lines)
     return GroundTruth(
-        host=unquote(path.stem),
-        variant=variant or LEAKER,
+        host=lines[-1]["host"] if lines else unquote(path.stem),
+        variant=variant,
         # On a leaking host, a run that was measured as flat is the service after a fix.
         runs=tuple(
             _run(pid, started_at, records)
@@ -134,6 +138,16 @@ def _line(path: Path, number: int, text: str) -> GroundTruthLine:
     except ValueError as error:
         raise ValueError(f"{path}, line {number}: started_at is {found['started_at']!r}: {error}") from error
     return cast(GroundTruthLine, found)
+
+
+def _variant(lines: list[GroundTruthLine]) -> str:
+    """Return the variant from the last successful setup or reset, else from the last line with a variant, else leaker.
+
+    A line has no variant if its run knew of no setup, as after a cleanup or on another controller.
+    """
+    named = [line for line in lines if line["variant"]]
+    decided = [line for line in named if line["event"] in ("setup", "reset") and line["outcome"] not in NOT_DONE]
+    return str((decided or named)[-1]["variant"]) if named else LEAKER
 
 
 def _repair(lines: list[GroundTruthLine]) -> Repair | None:

@@ -64,7 +64,7 @@ def main() -> int:
         cells: tuple[str, ...] = (NOT_INSPECTED,)
         try:
             if pair:
-                cells = row(render.write(host, pair[0], pair[1], chosen.report_dir))
+                cells = tuple(map(str, row(render.write(host, pair[0], pair[1], chosen.report_dir))))
         except Exception as error:  # a malformed answer from one host does not affect the others
             cells = (f"could not be written: {type(error).__name__}: {error}",)
         failed |= len(cells) == 1

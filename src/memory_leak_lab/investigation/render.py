@@ -17,8 +17,9 @@ from memory_leak_controller.report.records import make_directory, replace
 from memory_leak_lab.investigation import analysis, source
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding, Snapshot
 
-RATE_IN_LOG = re.compile(r"(\w*per_second)=(\d+(?:\.\d+)?)")
-COUNT_IN_LOG = re.compile(r"(\w*entries)=(\d+)")
+# They start with a word of limited length: otherwise a log of one long word takes quadratic time.
+RATE_IN_LOG = re.compile(r"\b(\w{0,40}per_second)=(\d{1,9}(?:\.\d{1,9})?)")
+COUNT_IN_LOG = re.compile(r"\b(\w{0,40}entries)=(\d{1,15})")
 SYSTEMD_TIME = "%a %Y-%m-%d %H:%M:%S %Z"
 UNLIMITED = "infinity"
 LATEST = 5  # of the rates in a log: the first ones are from a service that has just started

@@ -1,4 +1,4 @@
-"""The grader on the corpus of diagnoses whose levels were fixed before there was a grader, and on changed ones."""
+"""The grader on a corpus whose levels were fixed before the grader was written, and on variations."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ CHEATS = (
 
 
 def expected_total(diagnosis: dict[str, Any]) -> int:
-    """Return the total that follows from the expected levels."""
+    """Return the total for the expected levels and deductions."""
     levels = {name: rubric.Finding(diagnosis["levels"][name], "it says so") for name in rubric.CATEGORIES}
     total: int = rubric.result(levels, dict.fromkeys(diagnosis["deductions"], "it says so"))["total"]
     return total
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_grades_agree_with_those_expected(half: str) -> None:
+def test_grades_agree_with_the_expected_levels(half: str) -> None:
     corpus = HALVES[half]
     assert len(corpus) >= 20
     graded = [grade.grade(each["text"], TRUTH[each["host"]]) for each in corpus]
@@ -63,11 +63,11 @@ def test_grades_agree_with_those_expected(half: str) -> None:
     [each for half in HALVES.values() for each in half if each["name"] in CHEATS],
     ids=lambda each: each["name"],
 )
-def test_cheats_earn_next_to_nothing(cheat: dict[str, Any]) -> None:
+def test_cheats_get_at_most_20_points(cheat: dict[str, Any]) -> None:
     assert grade.grade(cheat["text"], TRUTH[cheat["host"]])["total"] <= 20
 
 
-def test_every_point_has_the_sentence_it_rests_on_and_the_sum_is_right() -> None:
+def test_points_have_evidence_and_add_up() -> None:
     for each in itertools.chain(*HALVES.values()):
         got = grade.grade(each["text"], TRUTH[each["host"]])
         for category in got["categories"].values():
@@ -87,7 +87,7 @@ FINDINGS = {
 }
 
 
-def test_the_reference_earns_everything() -> None:
+def test_the_reference_gets_full_marks() -> None:
     got = grade.grade("\n\n".join(FINDINGS.values()), TRUTH["web1"])
     assert (got["total"], got["deductions"]) == (100, [])
 
@@ -96,7 +96,7 @@ def test_the_reference_earns_everything() -> None:
     ("removed", "left"),
     [("memory_growth", "snapshot"), ("process", "none"), ("root_cause", "symptoms"), ("mitigation", "none")],
 )
-def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: str) -> None:
+def test_removing_a_finding_costs_exactly_its_points(removed: str, left: str) -> None:
     rest = "\n\n".join(text for name, text in FINDINGS.items() if name != removed)
     got = grade.grade(rest, TRUTH["web1"])
     lost = rubric.SCENARIO["rubric"][removed]["points"] - rubric.levels(removed)[left]["points"]
@@ -107,28 +107,28 @@ def test_a_finding_that_is_removed_costs_exactly_its_points(removed: str, left: 
 @pytest.mark.parametrize(
     ("sizes", "level"),
     [
-        ("185 MiB at 10:05, 335 MiB at 10:10", "measured"),  # late in their minutes
+        ("185 MiB at 10:05, 335 MiB at 10:10", "measured"),  # true late in those minutes
         ("185 MiB at 10:05:02, 335 MiB at 10:10:02", "snapshot"),
         ("205 MiB at 10:05, 355 MiB at 10:10", "snapshot"),
     ],
 )
-def test_a_time_without_seconds_may_be_any_of_its_minute(sizes: str, level: str) -> None:
+def test_a_time_without_seconds_matches_its_whole_minute(sizes: str, level: str) -> None:
     got = grade.grade(f"python3 (PID 1432) grows: {sizes}.", TRUTH["web1"])
     assert got["categories"]["memory_growth"]["level"] == level
 
 
-def test_measurements_strewn_about_are_no_measurements() -> None:
-    strewn = ", ".join(f"{(number * 389) % 1000} MiB at 10:{number:02}" for number in range(1, 31))
-    got = grade.grade(f"python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10, {strewn}.", TRUTH["web1"])
+def test_scattered_measurements_do_not_count_as_measured() -> None:
+    scattered = ", ".join(f"{(number * 389) % 1000} MiB at 10:{number:02}" for number in range(1, 31))
+    got = grade.grade(f"python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10, {scattered}.", TRUTH["web1"])
     assert got["categories"]["memory_growth"]["level"] == "snapshot"
 
 
-def test_times_of_another_time_zone_are_understood() -> None:
+def test_times_in_another_time_zone_are_accepted() -> None:
     text = "python3 (PID 1432) grows: 161 MiB at 12:05, 311 MiB at 12:10."
     assert grade.grade(text, TRUTH["web1"])["categories"]["memory_growth"]["level"] == "measured"
 
 
-def test_a_service_in_disguise_is_known_by_its_own_names() -> None:
+def test_a_service_in_disguise_is_identified_by_its_own_names() -> None:
     (run,) = TRUTH["web2"].runs
     disguised = dataclasses.replace(run, command="/usr/bin/python3 /opt/token-cache/service.py")
     answers = dataclasses.replace(TRUTH["web2"], runs=(disguised,))
@@ -138,7 +138,7 @@ def test_a_service_in_disguise_is_known_by_its_own_names() -> None:
 
 
 @pytest.mark.parametrize("each", HEALTHY, ids=lambda each: each["name"])
-def test_a_healthy_host_earns_nothing_for_being_blamed(each: dict[str, Any]) -> None:
+def test_blaming_a_healthy_host_earns_nothing(each: dict[str, Any]) -> None:
     got = grade.grade(each["text"], TRUTH[each["host"]])
     assert (got["verdict"], got["total"]) == (each["verdict"], 0 if each["verdict"] == "blamed" else None)
 
@@ -159,7 +159,7 @@ MEASURED = "python3 (PID 1432) grows: 161 MiB at 10:05, 311 MiB at 10:10."
         ("It will be killed in 90 seconds.", False),
     ],
 )
-def test_claimed_rates_and_times_to_the_end_are_checked(claim: str, right: bool) -> None:
+def test_claimed_rates_and_remaining_times_are_checked(claim: str, right: bool) -> None:
     got = grade.grade(f"{MEASURED} {claim}", TRUTH["web1"])
     assert [each["right"] for each in got["claims"]] == [right], got["claims"]
     assert got["claims"][0]["evidence"] == claim
@@ -182,9 +182,9 @@ def test_claimed_rates_and_times_to_the_end_are_checked(claim: str, right: bool)
         "pid ",
     ],
 )
-def test_no_text_takes_long_to_grade(piece: str) -> None:
+def test_grading_time_is_linear_in_the_text(piece: str) -> None:
     small, large = (timed(piece * (size // len(piece))) for size in (25_000, 100_000))
-    # In proportion it would be 4 times, and if it took squares 16 times.
+    # Linear time would be a factor of 4, quadratic time 16.
     assert large < 12 * small + 0.2, (small, large)
 
 

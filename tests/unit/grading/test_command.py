@@ -1,4 +1,4 @@
-"""From a directory of diagnoses to grades.json, the table and the page."""
+"""The grading command and playbook: from diagnoses to grades.json, the table and the page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CAUSE = "The session cache has no eviction. Add an LRU limit."
 def graded(
     directory: Path, texts: dict[str, str], *arguments: str, environment: dict[str, str] | None = None
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
-    """Grade texts by their file names, and return how it ended and the records of grades.json."""
+    """Grade texts (by file name) and return the finished process and the records of grades.json."""
     diagnoses = directory / "diagnoses"
     diagnoses.mkdir()
     for name, text in texts.items():
@@ -82,7 +82,7 @@ def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
-def test_many_files_of_a_host_and_what_is_no_diagnosis(tmp_path: Path) -> None:
+def test_several_files_per_host_are_graded_and_other_files_ignored(tmp_path: Path) -> None:
     texts = {"web1.md": f"{WEB1} {CAUSE}", "web1.alice.txt": WEB1, "web2.bob.md": "", "notes.csv": "1,2"}
     done, records = graded(tmp_path, texts)
     assert done.returncode == 0, done.stderr
@@ -92,20 +92,20 @@ def test_many_files_of_a_host_and_what_is_no_diagnosis(tmp_path: Path) -> None:
     assert "web1.alice.txt" in done.stdout and "25 measured" in done.stdout
 
 
-def test_a_file_that_cannot_be_graded_is_named_and_the_others_are_graded(tmp_path: Path) -> None:
+def test_an_ungradable_file_is_reported_and_the_others_are_graded(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"web1.md": f"{WEB1} {CAUSE}", "web9.md": WEB1})
     assert done.returncode == 1
     assert "web9.md: not graded: the ground truth has no host of that name" in done.stderr
     assert [record["total"] for record in records] == [100]
 
 
-def test_no_diagnosis_at_all_is_an_error(tmp_path: Path) -> None:
+def test_no_diagnosis_is_an_error(tmp_path: Path) -> None:
     done, _records = graded(tmp_path, {})
     assert done.returncode == 1
     assert "contains no diagnosis" in done.stderr
 
 
-def test_a_diagnosis_of_the_fleet_is_graded_for_each_host(tmp_path: Path) -> None:
+def test_a_fleet_diagnosis_is_graded_for_each_host(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"fleet.md": FLEET_TEXT})
     assert done.returncode == 0, done.stderr
     assert {record["host"]: (record["verdict"], record["total"]) for record in records} == {
@@ -116,14 +116,14 @@ def test_a_diagnosis_of_the_fleet_is_graded_for_each_host(tmp_path: Path) -> Non
     }
 
 
-def test_a_judge_that_is_not_named_is_said_before_anything_is_graded(tmp_path: Path) -> None:
+def test_a_missing_judge_model_is_an_error_before_grading(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"web1.md": WEB1}, "--judge")
     assert done.returncode == 1
     assert "MEMORY_LEAK_JUDGE_MODEL is not set" in done.stderr
     assert not records
 
 
-def test_a_judge_that_is_down_withholds_totals_and_says_so(tmp_path: Path) -> None:
+def test_an_unreachable_judge_withholds_totals_and_is_reported(tmp_path: Path) -> None:
     environment = {
         "MEMORY_LEAK_JUDGE_MODEL": "any",
         "OPENAI_API_KEY": "none",
@@ -144,7 +144,7 @@ def test_the_playbook_grades(tmp_path: Path) -> None:
     assert "web1.md" in (tmp_path / "reports" / "grades.html").read_text()
 
 
-def test_the_playbook_fails_with_what_could_not_be_graded_or_is_no_variable(tmp_path: Path) -> None:
+def test_the_playbook_fails_on_ungradable_files_and_unknown_variables(tmp_path: Path) -> None:
     places = ("-e", f"memory_leak_diagnoses_dir={tmp_path}", "-e", f"memory_leak_report_dir={tmp_path}/reports")
     (tmp_path / "web9.md").write_text(WEB1)
     done = playbook(*places)

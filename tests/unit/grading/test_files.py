@@ -1,4 +1,4 @@
-"""What is graded at all: regular files of a bounded size, and ground truth of which a line may be torn."""
+"""Input files: regular files of limited size, and ground truth with torn or invalid lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_only_regular_files_are_graded(tmp_path: Path) -> None:
     assert "web1.link.md: not graded: it is a symlink" in errors
 
 
-def test_what_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "web1.md").write_text("x" * (files.MOST_CHARACTERS + 1))
     (tmp_path / "web2.md").write_text(DIAGNOSIS)
     records, errors = grading.grade_all(tmp_path, TRUTHS)
@@ -57,7 +57,7 @@ def test_what_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "2026-11-23T10:00:00+0000 requests=100 requests_per_second=10.0 cache_entries=100\n",
     ],
 )
-def test_the_time_that_grading_takes_is_linear(line: str) -> None:
+def test_grading_time_is_linear(line: str) -> None:
     def seconds(length: int) -> float:
         began = time.process_time()
         grade.grade(line * (length // len(line)), TRUTHS["web1"])
@@ -67,7 +67,7 @@ def test_the_time_that_grading_takes_is_linear(line: str) -> None:
     assert seconds(80_000) < 12 * seconds(20_000) + 0.2
 
 
-def test_a_diagnosis_of_many_hosts_is_taken_apart_once() -> None:
+def test_a_diagnosis_of_many_hosts_is_split_once() -> None:
     hosts = [f"web{number}" for number in range(400)]
     text = "".join(f"## {host}\n\nIt grows. Add a limit.\n\n" for host in hosts) + "All of them are new.\n"
 
@@ -77,13 +77,13 @@ def test_a_diagnosis_of_many_hosts_is_taken_apart_once() -> None:
         assert "It grows." in parts["web1"]
         return time.process_time() - began
 
-    assert seconds(400) < 30 * seconds(50) + 0.2  # eight times the text for eight times the hosts
+    assert seconds(400) < 30 * seconds(50) + 0.2  # 8 times the hosts and 8 times the text
     parts = fleet.parts([*hosts, "a/b"], text + "\n\na/b is well.")
     assert "web2" not in parts["web1"].split("All of")[0]
     assert "a/b is well." in parts["a/b"]
 
 
-def test_a_torn_line_costs_that_line_and_a_bad_one_is_named(tmp_path: Path) -> None:
+def test_torn_and_invalid_lines_are_skipped_and_reported(tmp_path: Path) -> None:
     good = (GROUND_TRUTH / "web1.jsonl").read_text().splitlines()
     bad = json.dumps({**json.loads(good[1]), "ceiling_bytes": -5})
     not_finite = good[1].replace('"samples": [', '"samples": [[NaN, 1], ')
@@ -99,7 +99,7 @@ def test_a_torn_line_costs_that_line_and_a_bad_one_is_named(tmp_path: Path) -> N
         ground_truth.load(tmp_path)
 
 
-def test_no_number_is_too_large_for_the_grades(tmp_path: Path) -> None:
+def test_huge_numbers_do_not_break_the_grades(tmp_path: Path) -> None:
     (tmp_path / "web1.md").write_text(
         f"{DIAGNOSIS} It grows by {'9' * 400} MiB per minute and is killed in {'9' * 400} minutes."
     )
@@ -108,12 +108,19 @@ def test_no_number_is_too_large_for_the_grades(tmp_path: Path) -> None:
     json.dumps(records, allow_nan=False)
 
 
-def test_a_start_that_is_no_time_costs_that_line(tmp_path: Path) -> None:
+def test_a_line_with_an_invalid_start_time_is_skipped(tmp_path: Path) -> None:
     good = (GROUND_TRUTH / "web1.jsonl").read_text().splitlines()
     lie = json.dumps({**json.loads(good[0]), "started_at": "yesterday", "target_rate_mib_per_min": 0})
     stopped = json.dumps({**json.loads(good[0]), "target_rate_mib_per_min": 0.0})
-    (tmp_path / "web1.jsonl").write_text("\n".join([lie, stopped]) + "\n")
+    tiny = json.dumps({**json.loads(good[0]), "target_rate_mib_per_min": 5e-324})
+    far = json.dumps({**json.loads(good[0]), "started_at": "9999-12-31T23:59:59Z"})
+    (tmp_path / "web1.jsonl").write_text("\n".join([lie, stopped, tiny, far]) + "\n")
     problems: list[str] = []
     loaded = ground_truth.load(tmp_path, problems)["web1"]
-    assert ["line 1: started_at is 'yesterday'" in problem for problem in problems] == [True]
+    assert [problem.split(": ", 1)[1].split(": it must")[0] for problem in problems] == [
+        "started_at is 'yesterday'",
+        "target_rate_mib_per_min is 0.0",
+        "target_rate_mib_per_min is 5e-324",
+        "started_at is '9999-12-31T23:59:59Z'",
+    ]
     grade.grade(f"{DIAGNOSIS} It is killed in 5 minutes.", loaded)

@@ -1,4 +1,4 @@
-"""Which part of a diagnosis is about which host."""
+"""Split a fleet diagnosis by host."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ HOSTS = ["cache1", "db1", "web1", "web2"]
         ("# db1\nFlat.\n# Sum\nDone.", {"web1": "# Sum\n\nDone.", "db1": "# db1\n\nFlat.\n\n# Sum\n\nDone."}),
     ],
 )  # fmt: skip
-def test_the_part_about_a_host(text: str, parts: dict[str, str]) -> None:
+def test_part_about_a_host(text: str, parts: dict[str, str]) -> None:
     assert {host: fleet.part_about(host, HOSTS, text) for host in parts} == parts

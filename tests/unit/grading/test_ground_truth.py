@@ -1,4 +1,4 @@
-"""What was true of a host: its series, and what became of a fix."""
+"""Ground truth: the RSS series and the effect of a fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memory_leak_lab.grading import ground_truth
 
 
 def events(*outcomes: tuple[str, str, int | None]) -> str:
-    """Return the ground truth of a leaker: events with the outcome and the PID found."""
+    """Return the ground truth of a leaker as JSON lines, from (event, outcome, PID) tuples one minute apart."""
     lines: list[dict[str, Any]] = [
         {
             **{"time": f"2026-11-23T10:{minute:02}:00+00:00", "event": event, "host": "web1", "variant": "leaker"},
@@ -46,7 +46,7 @@ def events(*outcomes: tuple[str, str, int | None]) -> str:
         (("reset", "running", 8), None),
     ],
 )
-def test_a_fix_on_the_host_is_durable_only_if_it_serves_and_stays_flat(
+def test_a_fix_is_durable_only_if_the_service_runs_with_flat_memory(
     tmp_path: Path, last: tuple[str, str, int | None], effect: str | None
 ) -> None:
     (tmp_path / "web1.jsonl").write_text(events(("setup", "running", 7), ("observation", "leaking", 7), last))
@@ -58,6 +58,6 @@ def test_a_fix_on_the_host_is_durable_only_if_it_serves_and_stays_flat(
 @pytest.mark.parametrize(
     ("second", "size_mib"), [(-2, None), (0, 10), (4, 10), (8, 17), (10, 21), (60, 121), (519, 1039), (521, None)]
 )
-def test_the_series_is_extrapolated_from_the_start_to_the_ceiling(second: float, size_mib: float | None) -> None:
+def test_the_rss_series_is_extrapolated_from_start_to_ceiling(second: float, size_mib: float | None) -> None:
     run = ground_truth.Run(7, "python3", 1000.0, 120, 2**30, ((1010.0, 21 * 2**20),))
     assert run.rss_mib(1000 + second) == (None if size_mib is None else pytest.approx(size_mib))

@@ -1,4 +1,4 @@
-"""grades.html in a headless Chromium: every diagnosis with what it rests on, sorting, a text that would be markup."""
+"""grades.html in a headless Chromium: evidence, sorting, and escaping of markup."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = {
 
 @pytest.fixture
 def page(browser: Any, tmp_path: Path) -> Any:
-    """Return the browser with the page of three diagnoses open."""
+    """Open the page of three diagnoses and return the browser."""
     fix = {"effect": "durable", "outcome": "plateaued", "time": "2026-11-23T10:40:00+00:00"}
     records = []
     for name, text in TEXTS.items():
@@ -38,7 +38,7 @@ def page(browser: Any, tmp_path: Path) -> Any:
     return browser
 
 
-def test_every_point_shows_its_sentence(page: Any) -> None:
+def test_points_show_their_evidence(page: Any) -> None:
     assert page.get_log("browser") == []
     details = page.find_elements(By.TAG_NAME, "details")
     assert len(details) == len(TEXTS)
@@ -49,12 +49,12 @@ def test_every_point_shows_its_sentence(page: Any) -> None:
     assert "durable: plateaued" in details[0].text
 
 
-def test_a_diagnosis_is_text_and_not_markup(page: Any) -> None:
+def test_markup_in_a_diagnosis_is_escaped(page: Any) -> None:
     assert page.title.startswith("Grades of 3")
     assert "<b>somewhere</b>" in page.find_element(By.TAG_NAME, "body").text
 
 
-def test_the_table_sorts_by_total_with_what_was_withheld_last_or_first(page: Any) -> None:
+def test_the_table_sorts_by_total_and_groups_diagnoses_without_one(page: Any) -> None:
     assert column(page, 1) == ["web1", "web1", "db1"]
     page.find_elements(By.CSS_SELECTOR, "#table th button")[2].click()
     assert column(page, 1)[0] == "db1"

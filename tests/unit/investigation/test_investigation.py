@@ -1,4 +1,4 @@
-"""What an investigation makes of its snapshots: leaks, what settled or is only large, kills, and the cause in a source."""
+"""Analyse the snapshots of an investigation: leaks, flat and slow growth, OOM kills, and the cause in the source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ while True:
 
 
 def host_snapshot(rss_kib: float, at: float, **more: Any) -> dict[str, Any]:
-    """Return a snapshot of a host with one process, PID 700, at so many seconds after noon."""
+    """Return a snapshot of a host with one process (PID 700), taken `at` seconds after noon."""
     return {
         "time": NOON + at,
         "monotonic_s": 1000 + at,
@@ -48,7 +48,7 @@ def host_snapshot(rss_kib: float, at: float, **more: Any) -> dict[str, Any]:
 
 
 def snapshots(sizes_mib: tuple[float, float], at_the_end_mib_per_min: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return two snapshots a minute apart, and the process watched for 10 s after the second."""
+    """Return two snapshots a minute apart. The second includes 10 s of samples of the process."""
     first, last = (size * 1024 for size in sizes_mib)
     samples = [
         {
@@ -71,26 +71,26 @@ def snapshots(sizes_mib: tuple[float, float], at_the_end_mib_per_min: float) -> 
     [
         ((40, 70), 30, "leaking"),
         ((40, 40.6), 0.6, "leaking"),
-        ((40, 70), 0, "no_leak"),  # has settled
+        ((40, 70), 0, "no_leak"),  # settled
         ((40, 70), 5, "no_leak"),  # slows down
         ((400, 400), 0, "no_leak"),
         ((70, 40), -30, "no_leak"),
     ],
 )
-def test_only_steady_growth_to_the_end_is_a_leak(
+def test_only_steady_growth_until_the_end_is_a_leak(
     sizes_mib: tuple[float, float], at_the_end: float, verdict: str
 ) -> None:
     assert analysis.analyse(*snapshots(sizes_mib, at_the_end)).verdict == verdict
 
 
-def test_what_is_large_but_flat_is_named(tmp_path: Path) -> None:
+def test_a_large_but_flat_process_is_named(tmp_path: Path) -> None:
     first, second = host_snapshot(400 * 1024, 0), host_snapshot(400 * 1024, 60)
     assert render.write("web1", first, second, tmp_path).large == ((700, "python3", 400.0, 0.0),)
     text = (tmp_path / "diagnoses" / "web1.reference.md").read_text()
     assert "No leak here" in text and "400.0 MiB, but +0.0 MiB" in text
 
 
-def test_slow_growth_is_called_too_slow_to_tell(tmp_path: Path) -> None:
+def test_slow_growth_is_reported_as_too_slow_to_tell(tmp_path: Path) -> None:
     render.write("web1", *snapshots((40, 40.5), 0), tmp_path)
     render.write("web2", *snapshots((40, 70), 0), tmp_path)
     slow, settled = ((tmp_path / "diagnoses" / f"{host}.reference.md").read_text() for host in ("web1", "web2"))
@@ -99,7 +99,7 @@ def test_slow_growth_is_called_too_slow_to_tell(tmp_path: Path) -> None:
 
 
 def answer(samples: list[list[float]], directory: Path) -> ground_truth.GroundTruth:
-    """Return the truth of a host whose service, PID 700, began at noon with 10 MiB."""
+    """Return the ground truth of a host whose service (PID 700) started at noon and leaks 30 MiB/min."""
     line = {
         **{
             "time": "2026-11-23T12:00:00+00:00",
@@ -115,7 +115,7 @@ def answer(samples: list[list[float]], directory: Path) -> ground_truth.GroundTr
     return ground_truth.load(directory)["web1"]
 
 
-def test_the_reference_diagnosis_of_a_leak_earns_everything(tmp_path: Path) -> None:
+def test_the_reference_diagnosis_of_a_leak_gets_full_marks(tmp_path: Path) -> None:
     render.write("web1", *snapshots((10, 40), 30), tmp_path)
     text = (tmp_path / "diagnoses" / "web1.reference.md").read_text()
     graded = grade.grade(text, answer([[NOON, 10 * 1024**2]], tmp_path))
@@ -125,7 +125,7 @@ def test_the_reference_diagnosis_of_a_leak_earns_everything(tmp_path: Path) -> N
     assert json.loads((tmp_path / "investigation" / "web1.json").read_text())["leak"]["pid"] == 700
 
 
-def test_the_reference_diagnosis_of_a_kill_earns_everything(tmp_path: Path) -> None:
+def test_the_reference_diagnosis_of_an_oom_kill_gets_full_marks(tmp_path: Path) -> None:
     properties = {
         "ExecMainPID": "700",
         "ExecMainStartTimestamp": "Mon 2026-11-23 12:00:00 UTC",
@@ -144,14 +144,14 @@ def test_the_reference_diagnosis_of_a_kill_earns_everything(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_python_of_a_host_can_look(version: str) -> None:
+def test_every_supported_python_can_take_a_snapshot(version: str) -> None:
     python = PYTHONS[version]
     first = take_snapshot("snapshot()", python)
     assert first["memory_kib"]["MemTotal"] > first["memory_kib"]["MemAvailable"] > 0
     assert {"growing", "oom_kills"} <= take_snapshot("snapshot({})", python).keys()
 
 
-def test_a_look_finds_what_grows_by_its_growth_alone() -> None:
+def test_a_snapshot_finds_a_growing_process() -> None:
     grower = subprocess.Popen([sys.executable, "-c", GROWING])
     try:
         time.sleep(1)
@@ -168,7 +168,7 @@ def test_a_look_finds_what_grows_by_its_growth_alone() -> None:
     assert "Mem:" in first["free"] and "RSS" in second["ps"]
 
 
-def test_a_process_that_ends_while_it_is_looked_at_does_no_harm() -> None:
+def test_a_process_that_ends_during_the_snapshot_is_tolerated() -> None:
     ended = subprocess.Popen(["/bin/true"])
     ended.wait()
     call = f"print(json.dumps([statistics({ended.pid}), described({ended.pid})]))"
@@ -199,7 +199,7 @@ def take_snapshot(call: str, python: str = sys.executable) -> dict[str, Any]:
         ("places[key] = value", []),
     ],
 )
-def test_the_cause_is_read_from_the_source(body: str, expected: list[str]) -> None:
+def test_retaining_containers_are_found_in_the_source(body: str, expected: list[str]) -> None:
     text = textwrap.dedent(f"""\
         known = set()
         places = [None] * 5
@@ -212,14 +212,14 @@ def test_the_cause_is_read_from_the_source(body: str, expected: list[str]) -> No
     ] == expected
 
 
-def test_a_condition_of_the_removal_is_told() -> None:
+def test_the_condition_of_a_removal_is_reported() -> None:
     (container,) = source.retaining_containers(SERVICE)
     line = SERVICE.splitlines()[container.line - 1]
     assert (container.name, line.strip()) == ("self._sessions", "self._sessions[token] = state")
     assert container.removed_if and "self._max_sessions" in container.removed_if
 
 
-def test_what_is_no_python_has_no_cause_to_read() -> None:
+def test_source_that_is_not_python_has_no_retaining_containers() -> None:
     assert source.retaining_containers("#!/bin/sh\nif true; then :; fi\n") == []
 
 
@@ -231,7 +231,7 @@ HOSTILE = {
 }
 
 
-def test_what_a_host_says_costs_the_others_nothing(tmp_path: Path) -> None:
+def test_a_malformed_answer_from_one_host_does_not_affect_the_others(tmp_path: Path) -> None:
     first, second = snapshots((10, 40), 30)
     second["processes"]["700"]["name"] = HOSTILE["name"]
     second["growing"][0] |= {key: value for key, value in HOSTILE.items() if key != "name"}
@@ -274,7 +274,7 @@ def test_what_a_host_says_costs_the_others_nothing(tmp_path: Path) -> None:
         ("/", "", ""),
     ],
 )
-def test_a_user_gives_no_process_the_name_of_a_system_unit(cgroup: str, root: str, unit: str) -> None:
+def test_a_user_cannot_fake_a_system_unit(cgroup: str, root: str, unit: str) -> None:
     library = transport.library(PROJECT / "roles" / "memory_leak", ("proc", "owner_access"))
     call = f"print(unit_in({cgroup!r}, {root!r}))"
     program = f"{library}{SNAPSHOT_PROGRAM.read_text()}\n{call}\n"

@@ -1,4 +1,4 @@
-"""The parts of the lab that boot nothing."""
+"""The parts of the lab that need no booted hosts."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def up(
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", "a" * 41])
-def test_a_bad_name_is_refused_both_ways(name: str) -> None:
+def test_an_invalid_name_is_refused_by_up_and_down(name: str) -> None:
     with pytest.raises(LabError, match="lab_name is "):
         up(name)
     with pytest.raises(LabError, match="lab_name is "):
         lifecycle.down(name)
 
 
-def test_bad_values_are_named() -> None:
+def test_invalid_values_are_reported() -> None:
     with pytest.raises(LabError, match="lab_host_count is 0: it must be from 1 to 20"):
         up(count=0)
     with pytest.raises(LabError, match="lab_host_count is 201: it must be from 1 to 200 for the driver nspawn"):
@@ -65,7 +65,7 @@ def test_bad_values_are_named() -> None:
         up(users="root root")
 
 
-def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tools_are_reported_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "tool_path", lambda: "/nowhere")
     with pytest.raises(LabError, match=r"apt-get install .*mmdebstrap .*qemu-system-x86 "):
         up()
@@ -85,16 +85,18 @@ def test_free_ports_differ_and_are_free() -> None:
     assert set(ports) <= set(hosts.PORTS)
 
 
-def test_an_image_is_known_by_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_digest_depends_on_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     before = images.digest("bookworm")
     assert before != images.digest("trixie")
     assert before != images.digest("bookworm", images.Source("http://example.org/debian"))
-    assert before == images.digest("bookworm", images.Source(allow_expired=True)), "the image is the same"
+    assert before == images.digest("bookworm", images.Source(allow_expired=True)), (
+        "the option does not change the image"
+    )
     monkeypatch.setattr(images, "PACKAGES", (*images.PACKAGES, "vim"))
     assert images.digest("bookworm") != before
 
 
-def test_the_role_offers_the_drivers_and_releases_that_there_are() -> None:
+def test_the_roles_options_match_the_drivers_and_releases() -> None:
     role = PROJECT / "roles" / "lab"
     options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["up"]["options"]
     documented = yaml.safe_load(runpy.run_path(str(role / "library" / "lab.py"))["DOCUMENTATION"])["options"]
@@ -103,13 +105,13 @@ def test_the_role_offers_the_drivers_and_releases_that_there_are() -> None:
     assert set(options["lab_releases"]["default"]) <= set(RELEASES)
 
 
-def test_a_release_whose_systemd_reads_no_credentials_gets_a_service_that_does() -> None:
+def test_only_releases_without_systemd_credentials_get_the_credentials_service() -> None:
     with_service = {release for release in RELEASES if "lab-credentials.service" in "".join(images.recipe(release))}
     assert with_service == {"bullseye"}
 
 
 @pytest.mark.parametrize("allow_expired", [False, True])
-def test_an_expired_mirror_is_accepted_on_request_alone(
+def test_an_expired_mirror_is_accepted_only_on_request(
     allow_expired: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = tmp_path / "called"
@@ -127,7 +129,7 @@ def test_an_expired_mirror_is_accepted_on_request_alone(
     assert ("Check-Valid-Until" in called.read_text()) is allow_expired
 
 
-def test_a_mirror_is_an_address() -> None:
+def test_a_mirror_must_be_a_url() -> None:
     with pytest.raises(LabError, match="lab_mirror is 'ftp://x': it must begin with http:// or https://, or be empty"):
         lifecycle.up("test", "qemu", 1, ["bookworm"], ["root"], 2048, print, images.Source("ftp://x"))
 
@@ -140,7 +142,7 @@ def test_a_mirror_is_an_address() -> None:
         ("bullseye bookworm trixie", 257, None),
     ],
 )
-def test_containers_need_a_systemd_that_suits_cgroups_of_version_1(
+def test_containers_on_cgroup_v1_need_a_compatible_systemd(
     releases: str, version: int, message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -157,30 +159,30 @@ def test_containers_need_a_systemd_that_suits_cgroups_of_version_1(
 
 
 def packed_kernel(path: Path, content: bytes) -> Path:
-    """Write a file that is laid out like a kernel of Linux's x86 boot protocol, with its content packed by zstd."""
+    """Write an x86 boot protocol kernel image whose content is compressed with zstd."""
     packed = subprocess.run(["zstd", "--stdout"], input=content, capture_output=True, check=True).stdout
     image = bytearray(2 * 512 + 100)
-    image[0x1F1] = 1  # sectors before the part that runs, besides the first
+    image[0x1F1] = 1  # setup sectors besides the first
     struct.pack_into("<II", image, 0x248, 100, len(packed) + 4)
     path.write_bytes(bytes(image) + packed + struct.pack("<I", len(content)))
     return path
 
 
-def test_a_kernel_is_unpacked_where_qemu_can_start_it(tmp_path: Path) -> None:
+def test_a_kernel_with_a_xen_entry_is_unpacked(tmp_path: Path) -> None:
     note = struct.pack("<III", 4, 8, 18) + b"Xen\0"
     kernel = packed_kernel(tmp_path / "kernel", b"\x7fELF" + note + bytes(1000))
     images.unpack(kernel)
     assert kernel.read_bytes() == b"\x7fELF" + note + bytes(1000)
 
 
-def test_a_kernel_without_that_entry_stays_packed(tmp_path: Path) -> None:
+def test_a_kernel_without_a_xen_entry_stays_packed(tmp_path: Path) -> None:
     kernel = packed_kernel(tmp_path / "kernel", b"\x7fELF" + bytes(1000))
     before = kernel.read_bytes()
     images.unpack(kernel)
     assert kernel.read_bytes() == before
 
 
-def test_a_stale_pid_file_is_not_believed_and_nobody_is_killed() -> None:
+def test_a_stale_pid_file_is_not_trusted_and_nothing_is_killed() -> None:
     home = hosts.lab_directory("test") / "debian12"
     home.mkdir(parents=True)
     (home / "pid").write_text(f"{os.getpid()}\n")
@@ -190,17 +192,17 @@ def test_a_stale_pid_file_is_not_believed_and_nobody_is_killed() -> None:
     assert not home.parent.exists()
 
 
-def test_what_a_killed_run_left_is_removed() -> None:
+def test_down_removes_what_a_killed_run_left() -> None:
     (hosts.lab_directory("test") / "debian12").mkdir(parents=True)
     assert lifecycle.down("test") == ["debian12"]
 
 
-def test_down_of_nothing_is_nothing() -> None:
+def test_down_without_a_lab_does_nothing() -> None:
     assert lifecycle.down("test") == []
 
 
 class Simulated(Driver):
-    """A driver whose hosts never run, and which says what it was asked for."""
+    """A driver whose hosts never run. It records its calls."""
 
     name = "simulated"
     description = "pretences"
@@ -209,7 +211,7 @@ class Simulated(Driver):
 
     def __init__(self, recovers: bool = True) -> None:
         self.recovers = recovers
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
     def check(self, releases: Sequence[str]) -> None:
         raise DriverUnavailableError(f"no {' '.join(releases)} here")
@@ -218,14 +220,14 @@ class Simulated(Driver):
         raise AssertionError(f"check refused {started} in {directory}")
 
     def recover(self, home: Path) -> bool:
-        self.asked.append(f"recover {home.name}")
+        self.calls.append(f"recover {home.name}")
         return self.recovers
 
     def clean(self, home: Path) -> None:
-        self.asked.append(f"clean {home.name}")
+        self.calls.append(f"clean {home.name}")
 
     def tidy(self, directory: Path) -> None:
-        self.asked.append(f"tidy {directory.name}")
+        self.calls.append(f"tidy {directory.name}")
 
 
 def host_of(driver: str, **values: Any) -> hosts.Host:
@@ -233,7 +235,7 @@ def host_of(driver: str, **values: Any) -> hosts.Host:
 
 
 @pytest.mark.parametrize("driver", drivers.DRIVERS.values(), ids=drivers.DRIVERS)
-def test_each_driver_places_hosts_at_endpoints_of_their_own(driver: Driver) -> None:
+def test_each_driver_gives_every_host_its_own_endpoint(driver: Driver) -> None:
     hosts_to_place = [host_of(driver.name), host_of(driver.name)]
     placed = driver.place(hosts_to_place)
     assert len({(host.address, host.port) for host in placed}) == 2
@@ -241,7 +243,7 @@ def test_each_driver_places_hosts_at_endpoints_of_their_own(driver: Driver) -> N
     assert [host.unplaced() for host in placed] == hosts_to_place
 
 
-def test_a_registered_driver_can_be_chosen_and_says_why_it_will_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_driver_can_be_selected_and_reports_why_it_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Simulated()
     monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
     monkeypatch.setattr(lifecycle, "TOOLS", {})
@@ -255,29 +257,29 @@ def test_a_registered_driver_can_be_chosen_and_says_why_it_will_not_run(monkeypa
 @pytest.mark.parametrize(
     "content",
     [json.dumps(asdict(host_of("simulated"))), "{}", '{"driver": "qemu"'],
-    ids=["its own", "unknown", "broken"],
+    ids=["own driver", "no driver", "invalid JSON"],
 )
-def test_down_asks_the_hosts_driver_and_all_where_it_is_unknown(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_calls_the_hosts_driver_or_all_if_unknown(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Simulated()
     monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
     home = hosts.lab_directory("test") / "debian12"
     home.mkdir(parents=True)
     (home / "host.json").write_text(content)
     lifecycle.down("test")
-    assert driver.asked == ["clean debian12", "tidy test"]
+    assert driver.calls == ["clean debian12", "tidy test"]
 
 
-def test_down_leaves_a_host_to_its_own_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_does_not_call_other_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Simulated()
     monkeypatch.setitem(drivers.DRIVERS, driver.name, driver)
     home = hosts.lab_directory("test") / "debian12"
     home.mkdir(parents=True)
     (home / "host.json").write_text(json.dumps(asdict(host_of("qemu"))))
     lifecycle.down("test")
-    assert driver.asked == ["tidy test"]
+    assert driver.calls == ["tidy test"]
 
 
-def test_a_host_of_an_older_lab_is_reached_by_loopback(tmp_path: Path) -> None:
+def test_a_host_of_an_older_lab_uses_the_loopback_address(tmp_path: Path) -> None:
     values = asdict(host_of("qemu", port=20000))
     del values["address"]
     (tmp_path / "host.json").write_text(json.dumps(values))
@@ -285,7 +287,7 @@ def test_a_host_of_an_older_lab_is_reached_by_loopback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("recovers", "attempts"), [(True, 2), (False, 1)])
-def test_a_host_that_hangs_is_recovered_once_if_it_can_be_and_then_an_error(
+def test_a_hanging_host_is_recovered_once_and_then_an_error(
     recovers: bool, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "debian12").mkdir()
@@ -294,26 +296,24 @@ def test_a_host_that_hangs_is_recovered_once_if_it_can_be_and_then_an_error(
     monkeypatch.setattr(hosts, "process", lambda _home: 1)
     driver = Simulated(recovers)
     [host] = driver.place([host_of("simulated")])
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(HostHangsError, match=r"did not answer ssh within 0.2 s. Its console ends:\nthe last words"):
-        lifecycle._wait_for_login(driver, tmp_path, host, said.append)
-    assert driver.asked == ["recover debian12"]
-    assert len(said) == attempts - 1
-    assert all(message.startswith("reset a host that hung: debian12 did not answer") for message in said)
+        lifecycle._wait_for_login(driver, tmp_path, host, messages.append)
+    assert driver.calls == ["recover debian12"]
+    assert len(messages) == attempts - 1
+    assert all(message.startswith("reset a host that hung: debian12 did not answer") for message in messages)
 
 
 @pytest.mark.parametrize(("driver", "resets"), [(qemu.Qemu(), True), (nspawn.Nspawn(), False)])
-def test_machines_can_be_reset_and_containers_cannot(
-    driver: Driver, resets: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_vms_can_be_reset(driver: Driver, resets: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Path] = []
     monkeypatch.setattr(qemu, "reset", done.append)
     assert driver.recover(tmp_path) is resets
     assert done == ([tmp_path] if resets else [])
 
 
-def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> None:
-    heard: list[str] = []
+def test_a_vm_is_reset_through_qemus_monitor(tmp_path: Path) -> None:
+    received: list[str] = []
 
     def monitor(listener: socket.socket) -> None:
         connection, _address = listener.accept()
@@ -321,7 +321,7 @@ def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> No
             for answer in ('{"QMP": {}}\n', '{"return": {}}\n', '{"return": {}}\n'):
                 stream.write(answer)
                 stream.flush()
-                heard.append(stream.readline())
+                received.append(stream.readline())
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "monitor"))
@@ -330,9 +330,9 @@ def test_the_reset_button_is_pressed_through_qemus_monitor(tmp_path: Path) -> No
         thread.start()
         qemu.reset(tmp_path)
         thread.join()
-    assert heard == ['{"execute": "qmp_capabilities"}\n', '{"execute": "system_reset"}\n', ""]
+    assert received == ['{"execute": "qmp_capabilities"}\n', '{"execute": "system_reset"}\n', ""]
 
 
-def test_a_machine_whose_monitor_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_qemu_monitor_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="could not reset the machine in "):
         qemu.reset(tmp_path)

@@ -1,4 +1,4 @@
-"""A realistic fleet: the same seed gives the same one, shares are exact, and what is not asked for changes nothing."""
+"""Assign variants, rates, delays and names to the hosts of a fleet."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HOSTS = [f"host{number}" for number in range(50)]
 
 
 def fleet(hosts: Any = HOSTS, **changes: Any) -> list[tuple[Definition, Variant]]:
-    """Return the definitions and variants of hosts at their setup."""
+    """Return the definition and variant of each host at setup."""
     definition, settings, errors = validation.validate(DEFAULTS | {f"memory_leak_{k}": v for k, v in changes.items()})
     assert errors == []
     variants = [assignment.variant(settings, host, None) or "leaker" for host in hosts]
     return [(assignment.apply(definition, settings, host, v), v) for host, v in zip(hosts, variants, strict=True)]
 
 
-def test_by_default_all_hosts_are_equal_leakers() -> None:
+def test_by_default_all_hosts_are_identical_leakers() -> None:
     first, *others = fleet()
     assert first[1] == "leaker"
     assert (
@@ -34,7 +34,7 @@ def test_by_default_all_hosts_are_equal_leakers() -> None:
     assert all(other == first for other in others)
 
 
-def test_the_same_seed_gives_the_same_fleet_and_another_another() -> None:
+def test_the_seed_determines_the_fleet() -> None:
     everything = {
         "control_percent": 20,
         "decoy_percent": 10,
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_fleet_and_another_another() -> None:
     assert fleet(seed="a", **everything) != fleet(seed="b", **everything)
 
 
-def test_shares_are_chances_and_a_variant_that_is_set_counts() -> None:
+def test_percentages_are_probabilities_and_a_set_variant_takes_precedence() -> None:
     many = [f"host{number}" for number in range(4000)]
     counts = Counter(variant for _definition, variant in fleet(many, control_percent=20, decoy_percent=10))
     assert 700 < counts["control"] < 900
@@ -55,7 +55,7 @@ def test_shares_are_chances_and_a_variant_that_is_set_counts() -> None:
 
 
 @pytest.mark.parametrize("slices", [1, 4, 10, 20])
-def test_a_slice_of_the_fleet_has_the_same_variants(slices: int) -> None:
+def test_a_slice_of_the_fleet_gets_the_same_variants(slices: int) -> None:
     shares = {"control_percent": 25, "decoy_percent": 10, "seed": "a"}
     whole = {host: variant for host, (_, variant) in zip(HOSTS, fleet(**shares), strict=True)}
     assert set(whole.values()) == {"leaker", "control", "decoy"}
@@ -64,7 +64,7 @@ def test_a_slice_of_the_fleet_has_the_same_variants(slices: int) -> None:
         assert [variant for _definition, variant in fleet(hosts, **shares)] == [whole[host] for host in hosts]
 
 
-def test_what_was_recorded_counts_before_the_shares_and_nothing_is_null() -> None:
+def test_a_recorded_variant_takes_precedence_over_the_percentages() -> None:
     _definition, settings, _errors = validation.validate(DEFAULTS | {"memory_leak_control_percent": 100})
     assert assignment.variant(settings, "host1", "decoy") == "decoy"
     assert assignment.variant(settings, "host1", None) == "control"
@@ -89,7 +89,7 @@ def test_decoys_stay_under_their_ceiling() -> None:
         assert definition["max_sessions"]
 
 
-def test_blind_names_say_nothing() -> None:
+def test_blind_names_reveal_nothing() -> None:
     definitions = [definition for definition, _variant in fleet(blind=True)]
     assert len({definition["unit"] for definition in definitions}) == len(assignment.NAMES)
     text = str(definitions).lower()
@@ -109,13 +109,13 @@ def test_blind_names_say_nothing() -> None:
         ("variant", "victim"),
     ],
 )
-def test_a_bad_value_is_named(name: str, value: Any) -> None:
+def test_an_invalid_value_is_reported_with_its_variable(name: str, value: Any) -> None:
     _definition, _settings, errors = validation.validate(DEFAULTS | {f"memory_leak_{name}": value})
     assert len(errors) == 1
     assert f"memory_leak_{name}" in errors[0]
 
 
-def test_more_controls_and_decoys_than_hosts_are_refused() -> None:
+def test_percentages_above_100_in_total_are_refused() -> None:
     values = DEFAULTS | {"memory_leak_control_percent": 60, "memory_leak_decoy_percent": 60}
     _definition, _settings, errors = validation.validate(values)
     assert errors == [

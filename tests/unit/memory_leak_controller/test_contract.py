@@ -1,4 +1,4 @@
-"""The contract: what fits it, what does not, and that its tables are complete."""
+"""The contract: validation of answers, and complete tables of outcomes and variants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_outcome_and_variant_is_described() -> None:
     )
 
 
-def test_a_record_has_every_field_and_null_for_what_is_not_known() -> None:
+def test_a_record_has_every_field_and_null_for_unknown_values() -> None:
     record = contract.record("web1", "unreachable", {"message": "no answer", "changes": ["something"]})
     assert schema.misfit(record, Record) is None
     assert set(record) == set(schema.fields(Record))
@@ -36,7 +36,7 @@ def test_a_record_has_every_field_and_null_for_what_is_not_known() -> None:
     assert record["samples"] == []
 
 
-def test_an_answer_that_fits_is_taken() -> None:
+def test_a_valid_answer_is_accepted() -> None:
     assert schema.misfit(ANSWER, Result) is None
 
 
@@ -65,19 +65,19 @@ def test_an_answer_that_fits_is_taken() -> None:
         ({"workload": None}, "workload is None: it must be WorkloadState"),
     ],
 )  # fmt: skip
-def test_an_answer_that_does_not_fit_is_named(changes: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_field_is_reported(changes: dict[str, Any], complaint: str) -> None:
     found = schema.misfit(ANSWER | changes, Result)
     assert found
     assert found.startswith(complaint)
     assert len(found) < 300
 
 
-def test_what_is_no_answer_at_all_does_not_fit() -> None:
+def test_values_that_are_not_answers_are_rejected() -> None:
     answers: list[Any] = [None, [], "running", 7, {1: 2}]
     assert all(schema.misfit(answer, Result) for answer in answers)
 
 
-def test_a_host_is_a_success_by_its_outcome_or_by_doing_what_its_variant_should() -> None:
+def test_success_depends_on_the_outcome_or_the_variants_expectation() -> None:
     flat = contract.record("web1", "plateaued", {"as_expected": True})
     assert contract.is_success(flat, "status")
     assert contract.colour(flat) == "green"
@@ -96,5 +96,5 @@ def test_a_host_is_a_success_by_its_outcome_or_by_doing_what_its_variant_should(
         ("ansible.builtin.debug", "ansible.builtin.debug", False),
     ],
 )
-def test_a_task_is_known_by_the_action_that_it_resolves_to(action: str, resolved: str | None, own: bool) -> None:
+def test_a_task_is_recognised_by_its_resolved_action(action: str, resolved: str | None, own: bool) -> None:
     assert contract.is_own_action(SimpleNamespace(action=action, resolved_action=resolved)) is own

@@ -1,4 +1,4 @@
-"""Texts of hosts where they are shown."""
+"""Escape text from hosts for display."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from memory_leak_controller import escaping
         ("\x00\x7f\x85\u202e\u2028", r"\x00\x7f\x85\u202e\u2028"),
     ],
 )
-def test_what_is_not_printable_is_escaped(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     assert escaping.printable(text) == shown
     shown.encode()
 
 
-def test_long_texts_are_cut_and_newlines_may_stay() -> None:
+def test_long_text_is_truncated_and_newlines_can_be_kept() -> None:
     assert escaping.printable("x" * 30, longest=10) == "x" * 10 + "… (20 characters more)"
     assert escaping.printable("a\nb\x07", keep="\n") == "a\nb\\x07"
 
 
-def test_values_are_printable_all_the_way_down() -> None:
+def test_nested_values_are_escaped() -> None:
     assert escaping.printable_values({"a\x1b": ["\udcff", 1, None, {"b": "\n"}]}) == {
         "a\\x1b": ["\\udcff", 1, None, {"b": "\\n"}]
     }
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
-def test_a_cell_is_no_formula(text: str) -> None:
+def test_a_cell_cannot_be_a_formula(text: str) -> None:
     assert escaping.cell(text) == f"'{text}"
     assert [escaping.cell(value) for value in ("text", "", None, -1, 1.5)] == ["text", "", None, -1, 1.5]

@@ -1,4 +1,4 @@
-"""What an observation is called: leaking, off its rate, flat, stalled, or not measured."""
+"""Classify an observation: leaking, off rate, flat, stalled, or not measured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def observation(
     wave_mib: float = 0,
     ended: bool = False,
 ) -> Observation:
-    """Return an observation of a growth in MiB per minute, with a wave on top, sampled twice a second."""
+    """Return an observation with growth in MiB/min and a superimposed sine wave, sampled every 0.5 s."""
     samples = []
     for number in range(int(seconds * 2) + 1):
         t = number / 2
@@ -51,14 +51,14 @@ def observation(
         ({"seconds": 1}, "running", "only 3 samples"),
     ],
 )
-def test_an_observation_is_called_what_it_is(changes: dict[str, Any], outcome: str, words: str) -> None:
+def test_observations_are_classified(changes: dict[str, Any], outcome: str, words: str) -> None:
     measured = measurement.measure(observation(**changes), TARGET_RATE)
     assert measured["outcome"] == outcome, measured
     assert words in measured["message"]
     assert bool(measured["message"]) == (outcome != "leaking")
 
 
-def test_the_numbers_are_those_of_the_samples() -> None:
+def test_the_measurements_match_the_samples() -> None:
     measured = measurement.measure(observation(rate=31.5, cpu=0.45, wave_mib=0.05), TARGET_RATE)
     assert measured["rate_mib_per_min"] == pytest.approx(31.5, abs=0.05)
     low, high = measured["rate_ci95_mib_per_min"]
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_the_samples() -> None:
     assert all(len(sample) == 3 for sample in measured["samples"])
 
 
-def test_a_process_that_ended_has_no_verdict_but_how_it_ended() -> None:
+def test_an_ended_process_is_not_classified() -> None:
     measured = measurement.measure(observation(ended=True), TARGET_RATE)
     assert "outcome" not in measured
     assert measured["rate_mib_per_min"] is None

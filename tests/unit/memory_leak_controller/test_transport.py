@@ -1,4 +1,4 @@
-"""The program as it is sent to a host, and what the controller makes of the answer, or of none."""
+"""The program sent to a host, and the handling of its answer or of no answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REQUEST: Request = {
 
 
 def check_answer(python: str, library: str) -> None:
-    """Check that a Python runs the program and gives one result."""
+    """Check that a Python interpreter runs the program and returns one result."""
     command = [python, "-I", "-S", "-"]
     done = subprocess.run(command, input=transport.program(library, REQUEST), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -49,34 +49,34 @@ def test_program_runs_from_stdin_and_answers_with_one_result(version: str) -> No
     check_answer(PYTHONS[version], LIBRARY)
 
 
-def test_a_python_like_ours_takes_what_is_compiled_and_another_the_source() -> None:
+def test_the_same_python_version_runs_bytecode_and_another_the_source() -> None:
     compiled, sources = re.findall(r"unpacked\((b'[^']*')\)", LIBRARY)
-    by_us, by_another = repr(importlib.util.MAGIC_NUMBER), repr(b"another")
+    own_magic, other_magic = repr(importlib.util.MAGIC_NUMBER), repr(b"another")
     check_answer(sys.executable, LIBRARY.replace(sources, "b''"))
-    check_answer(sys.executable, LIBRARY.replace(compiled, "b''").replace(by_us, by_another))
+    check_answer(sys.executable, LIBRARY.replace(compiled, "b''").replace(own_magic, other_magic))
     with pytest.raises(AssertionError, match=r"zlib\.error"):
         check_answer(sys.executable, LIBRARY.replace(compiled, "b''"))
 
 
-def test_too_old_a_python_says_so_in_one_line() -> None:
+def test_an_old_python_is_reported_in_one_line() -> None:
     program = transport.program(LIBRARY, REQUEST).decode()
     old = "import sys; sys.version_info = (3, 6, 9); exec(sys.stdin.read())"
     done = subprocess.run([sys.executable, "-c", old], input=program, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "this is Python 3.6, and 3.9 or newer is needed\n")
 
 
-def test_no_result_is_none() -> None:
+def test_a_missing_or_truncated_result_is_none() -> None:
     assert transport.result("python3: not found\n") is None
     assert transport.result(transport.RESULT_MARK + "{'outcome': 'runn") is None
 
 
 @pytest.mark.parametrize("answer", ["[]", "{'outcome': 'fine'}", "{'outcome': 'running', 'workload': 7}", "7"])
-def test_an_answer_that_breaks_the_contract_is_an_error(answer: str) -> None:
+def test_an_answer_that_violates_the_contract_is_an_error(answer: str) -> None:
     with pytest.raises(ValueError, match="does not fit the contract: "):
         transport.result(f"{transport.RESULT_MARK}{answer}\n")
 
 
-def test_the_texts_of_an_answer_arrive_printable() -> None:
+def test_text_in_an_answer_is_escaped() -> None:
     fields = {"outcome": "absent", "failed": False, "changed": False, "changes": ["remove \x1b[2J"], "warnings": []}
     result = transport.result(transport.RESULT_MARK + ascii({**fields, "message": "caf\udce9\n"}))
     assert result
@@ -84,7 +84,7 @@ def test_the_texts_of_an_answer_arrive_printable() -> None:
 
 
 class Action:
-    """Stands for an action whose host answers late. Like a connection with retries it swallows what it takes for failures."""
+    """An action whose host answers late. Like a connection with retries, it swallows every Exception."""
 
     _connection = type("Connection", (), {"has_pipelining": True})
 
@@ -98,7 +98,7 @@ class Action:
         return {"rc": 0, "stdout": command, "stderr": ""}
 
 
-def test_a_host_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_does_not_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ANSWER_TIMEOUT_S", 0.2)
     handler = signal.getsignal(signal.SIGALRM)
     with pytest.raises(AnsibleConnectionFailure, match="no answer in 1 s"):
@@ -108,7 +108,7 @@ def test_a_host_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert signal.getsignal(signal.SIGALRM) is handler
 
 
-def test_the_time_out_of_a_task_is_left_alone() -> None:
+def test_the_timeout_of_a_task_is_preserved() -> None:
     def ring(_signal: int, _frame: Any) -> None:
         raise TimeoutError
 

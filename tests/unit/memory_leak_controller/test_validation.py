@@ -12,7 +12,7 @@ DEFAULTS = validation.DEFAULTS
 
 
 def check(**changes: Any) -> tuple[dict[str, Any], list[str]]:
-    """Validate the defaults with some variables changed, their prefix left out."""
+    """Validate the defaults with changed variables, given without the memory_leak_ prefix."""
     definition, _settings, errors = validation.validate(
         DEFAULTS | {f"memory_leak_{name}": value for name, value in changes.items()}
     )
@@ -49,7 +49,7 @@ def test_defaults_make_the_definition() -> None:
         ("allow_host_oom", "true", "memory_max_bytes", None),
     ],
 )
-def test_good_values_are_taken(name: str, value: Any, key: str, expected: Any) -> None:
+def test_valid_values_are_converted(name: str, value: Any, key: str, expected: Any) -> None:
     definition, errors = check(**{name: value})
     assert errors == []
     assert definition[key] == expected
@@ -76,7 +76,7 @@ def test_good_values_are_taken(name: str, value: Any, key: str, expected: Any) -
         ("allow_host_oom", "perhaps"),
     ],
 )
-def test_a_bad_value_is_named_with_its_variable(name: str, value: Any) -> None:
+def test_an_invalid_value_is_reported_with_its_variable(name: str, value: Any) -> None:
     _definition, errors = check(**{name: value})
     assert len(errors) == 1
     assert f"memory_leak_{name}" in errors[0]
@@ -84,7 +84,7 @@ def test_a_bad_value_is_named_with_its_variable(name: str, value: Any) -> None:
         assert str(value) in errors[0] or repr(value) in errors[0]
 
 
-def test_a_value_that_cannot_even_be_written_is_named_with_its_variable() -> None:
+def test_an_unprintable_value_is_reported_with_its_variable() -> None:
     for name in (
         "memory_leak_observe_seconds",
         "memory_leak_rate_mib_per_min",
@@ -95,7 +95,7 @@ def test_a_value_that_cannot_even_be_written_is_named_with_its_variable() -> Non
         assert message.startswith(f"{name} is a value of type int too long to show: it must be ")
 
 
-def test_all_bad_values_are_named_at_once() -> None:
+def test_all_invalid_values_are_reported_at_once() -> None:
     _definition, errors = check(rate_mib_per_min=0, memory_max="1", unit="a b")
     assert len(errors) == 3
 

@@ -1,4 +1,4 @@
-"""Properties of the validation: any value of any variable is refused with a full message, or arrives on the host literally."""
+"""Property tests: every value of every variable is refused with a complete message or reaches the host unchanged."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ VALUES = st.one_of(
 @example(name="memory_leak_unit", value="memory-leak.service\n")
 @example(name="memory_leak_observe_seconds", value="inf")
 @example(name="memory_leak_observe_seconds", value="1e999999999")
-def test_a_value_is_refused_by_name_or_taken_literally(name: str, value: Any) -> None:
+def test_a_value_is_refused_by_name_or_kept_unchanged(name: str, value: Any) -> None:
     definition, found, errors = validation.validate(DEFAULTS | {name: value})
     if errors:
         assert all(name in error for error in errors)
@@ -107,7 +107,7 @@ def test_a_value_is_refused_by_name_or_taken_literally(name: str, value: Any) ->
 
 
 def check_definition(definition: Definition) -> None:
-    """Check that a definition can't be mistaken for anything but itself, by a shell, by systemd or on the wire."""
+    """Check that a definition passes unchanged through a shell, systemd and the wire format."""
     assert 0.2 <= definition["target_rate_mib_per_min"] <= 6000
     assert definition["memory_max_bytes"] is None or 32 * 1024**2 <= definition["memory_max_bytes"] <= 1024**4
     assert 60 <= definition["runtime_max_s"] <= 7 * 86400
@@ -116,8 +116,8 @@ def check_definition(definition: Definition) -> None:
     texts = [str(values[key]) for key in ("unit", "user", "directory", "log_file", "pid_file", "workload_python")]
     for text in texts:
         assert text.isascii()
-        assert shlex.quote(text) == text or not text  # a shell takes it as it is
-        assert not set(text) & set("%$\\\"'\n ")  # and so does systemd
+        assert shlex.quote(text) == text or not text  # needs no shell quoting
+        assert not set(text) & set("%$\\\"'\n ")  # and no systemd escaping
     for key in ("directory", "log_file", "pid_file", "workload_python"):
         path = values[key]
         assert os.path.normpath(path) == path
@@ -138,24 +138,24 @@ def check_definition(definition: Definition) -> None:
     }
     call = next(line for line in transport.program("", request).decode().splitlines() if line.startswith("print("))
     sent: list[Any] = []
-    exec(call, {"package": _Package(sent)})  # noqa: S102 # the very text that a host's Python gets
+    exec(call, {"package": _Package(sent)})  # noqa: S102 # the exact text that the host's Python runs
     assert sent == [request]
 
 
 class _Package:
-    """Stands for the host program, and keeps what it is asked."""
+    """Stands in for the host program and records requests."""
 
     def __init__(self, sent: list[Any]):
         self.operations = self
         self._sent = sent
 
     def run(self, request: Any) -> None:
-        """Keep a request."""
+        """Record a request."""
         self._sent.append(request)
 
 
 def unit_file(definition: Definition) -> str:
-    """Return the file that systemd would make of the unit, as far as it is read back."""
+    """Return the unit file that systemd would write, limited to the lines that the role parses."""
     words = " ".join(f'"{word}"' for word in service.command(definition))
     user = definition["user"]
     lines = [
@@ -170,20 +170,20 @@ def unit_file(definition: Definition) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(name=st.from_regex(r"memory_leak_[a-z_]{0,30}", fullmatch=True))
-def test_a_name_that_is_no_variable_is_an_error(name: str) -> None:
+def test_an_unknown_name_is_an_error(name: str) -> None:
     errors = variables.unknown([name])
     assert bool(errors) is (name not in DEFAULTS)
     assert all(name in error for error in errors)
 
 
-# Any text will do for these; a path on the controller is the user's own.
-FREE = {"memory_leak_seed", "memory_leak_report_dir", "memory_leak_ground_truth_dir", "memory_leak_diagnoses_dir"}
+# Any text is valid for these. Paths on the controller are the user's choice.
+ANY_TEXT = {"memory_leak_seed", "memory_leak_report_dir", "memory_leak_ground_truth_dir", "memory_leak_diagnoses_dir"}
 
 
-def test_hostile_values_touch_nothing_on_their_way_through_ansible(tmp_path: Path) -> None:
-    # Each host has one bad value. The connection is local, so that a shell that took part would leave its mark here.
+def test_hostile_values_are_not_executed_by_ansible(tmp_path: Path) -> None:
+    # One invalid value per host. With a local connection, a shell that ran it would create the mark file.
     mark = tmp_path / "mark"
-    orders = [
+    injections = [
         f"$(touch {mark})",
         f"`touch {mark}`",
         f"; touch {mark} #",
@@ -192,9 +192,9 @@ def test_hostile_values_touch_nothing_on_their_way_through_ansible(tmp_path: Pat
         "a\nb",
     ]
     hosts = {
-        f"{name}-{number}": {name: order}
-        for name in sorted(DEFAULTS.keys() - FREE)
-        for number, order in enumerate(orders)
+        f"{name}-{number}": {name: injection}
+        for name in sorted(DEFAULTS.keys() - ANY_TEXT)
+        for number, injection in enumerate(injections)
     }
     settings = {"ansible_connection": "local", "ansible_python_interpreter": "/bin/false"}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"memory_leak": {"hosts": hosts, "vars": settings}}))

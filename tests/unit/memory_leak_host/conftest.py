@@ -1,4 +1,4 @@
-"""What the tests of processes and scripts share."""
+"""Fixtures shared by the process and script tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from helpers.launching import Launch
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
-    """Return a function that starts a process, which is killed at the end of the test."""
+    """Provide a function that starts a process. The processes are killed after the test."""
     started = []
 
     def run(*command: str, **options: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **options)
+        process = subprocess.Popen(command, **{"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, **options})
         started.append(process)
         time.sleep(0.2)
         return process
@@ -32,7 +32,7 @@ def launch() -> Iterator[Launch]:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """Return a Python script that sleeps."""
+    """Return the path of a Python script that sleeps."""
     path = tmp_path / "workload.py"
     path.write_text("import time\ntime.sleep(60)\n")
     return path

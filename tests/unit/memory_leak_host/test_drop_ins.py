@@ -1,4 +1,4 @@
-"""Drop-ins: which of them change what safety rests on."""
+"""Drop-ins: which ones change safety-relevant settings."""
 
 from __future__ import annotations
 
@@ -31,11 +31,15 @@ NAME = "memory-leak.service"
         (["User=root"], ["User=root"]),
         (["AmbientCapabilities=CAP_SYS_ADMIN"], ["AmbientCapabilities=CAP_SYS_ADMIN"]),
         (["DynamicUser=no"], ["DynamicUser=no"]),
-        (["Environment=LANG=C", "Restart=always", "TimeoutStopSec=3"], []),
+        (["Environment=LANG=C", "Restart=no", "Type=simple", "TimeoutStopSec=3"], []),
+        (["Restart=always"], ["Restart=always"]),  # it would start again after its expiry
+        (["Restart="], []),
+        (["Type=oneshot"], ["Type=oneshot"]),  # has no expiry
+        (["KillMode=process"], ["KillMode=process"]),
         (["ExecStart=", "ExecStart=/usr/bin/python3 /x.py"], ["ExecStart=/usr/bin/python3 /x.py"]),
     ],
 )  # fmt: skip
-def test_what_differs_in_effect_is_named(tmp_path: Path, lines: list[str], changed: list[str]) -> None:
+def test_settings_with_a_different_effect_are_named(tmp_path: Path, lines: list[str], changed: list[str]) -> None:
     directory = tmp_path / "system" / f"{NAME}.d"
     directory.mkdir(parents=True)
     (directory / "local.conf").write_text("[Service]\n" + "\n".join(lines) + "\n")
@@ -43,7 +47,7 @@ def test_what_differs_in_effect_is_named(tmp_path: Path, lines: list[str], chang
     assert drop_ins.changes(files, DEFINITION) == [f"{change} ({directory}/local.conf)" for change in changed]
 
 
-def test_only_those_of_the_unit_count_and_the_first_of_a_name(tmp_path: Path) -> None:
+def test_only_the_units_drop_ins_count_and_the_first_directory_wins(tmp_path: Path) -> None:
     for directory in (f"one/{NAME}.d", f"two/{NAME}.d", "one/service.d", "one/memory-.service.d"):
         (tmp_path / directory).mkdir(parents=True)
         (tmp_path / directory / "b.conf").write_text("[Service]\nMemoryMax=8G\n")

@@ -1,4 +1,4 @@
-"""One run at a time on a host."""
+"""The lock that allows one run at a time on a host."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DEAD = subprocess.Popen(["/bin/true"])
 DEAD.wait()
 
 
-def test_a_lock_is_waited_for_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_acquire_waits_for_the_lock_and_release_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "PATH", str(tmp_path / "lock"))
     monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
-    (tmp_path / "lock").write_text("")  # left by a run that was killed
+    (tmp_path / "lock").write_text("")  # left by a killed run
     held = lock.acquire()
     with pytest.raises(TimeoutError, match="another run has been at work"):
         lock.acquire()
@@ -28,12 +28,12 @@ def test_a_lock_is_waited_for_and_leaves_nothing(tmp_path: Path, monkeypatch: py
     lock.release(lock.acquire())
 
 
-def test_a_command_of_a_run_that_was_killed_holds_the_lock_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_of_a_killed_run_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "PATH", str(tmp_path / "lock"))
     monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
     held = lock.acquire()
     command = os.posix_spawn("/bin/sleep", ["sleep", "0.6"], {})
-    os.close(held)  # as when it is killed
+    os.close(held)  # simulates a killed run
     with pytest.raises(TimeoutError):
         lock.acquire()
     os.waitpid(command, 0)

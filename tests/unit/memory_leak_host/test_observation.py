@@ -1,4 +1,4 @@
-"""What is on a host, and what that is called."""
+"""Inspect a host and classify the outcome."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DEAD = subprocess.Popen(["/bin/true"])
 DEAD.wait()
 
 
-OUR_UNIT = "memory-leak.service"
+UNIT = "memory-leak.service"
 
 
-def says(active_state: str, pid: int = 0, **more: str) -> dict[str, dict[str, str]]:
-    """Return what systemd says of our unit."""
-    return {OUR_UNIT: {"ActiveState": active_state, "MainPID": str(pid), "Result": "success", **more}}
+def unit_state(active_state: str, pid: int = 0, **more: str) -> dict[str, dict[str, str]]:
+    """Return systemd's properties of the managed unit."""
+    return {UNIT: {"ActiveState": active_state, "MainPID": str(pid), "Result": "success", **more}}
 
 
 class FakeHost:
-    """A host with one unit of ours, in a given state, and no process."""
+    """A host with one managed unit in the given state and no process."""
 
     def __init__(self, **state: str) -> None:
         self.units = {"memory-leak.service": DEFINITION}
@@ -41,36 +41,36 @@ class FakeHost:
         return []
 
 
-def test_a_service_that_is_killed_while_we_look_is_no_stopped_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_killed_during_the_inspection_is_not_reported_as_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     dying = subprocess.Popen(["/bin/sleep", "9"])
 
     def show(_names: list[str]) -> dict[str, dict[str, str]]:
         if dying.poll() is None:
-            return says("active", dying.pid)
-        return says("failed", Result="oom-kill")
+            return unit_state("active", dying.pid)
+        return unit_state("failed", Result="oom-kill")
 
     monkeypatch.setattr(units, "show", show)
-    monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
+    monkeypatch.setattr(units, "ours", lambda: {UNIT: DEFINITION})
     host = observation.Host(DEFINITION, [], b"")
-    assert host.running() == (OUR_UNIT, dying.pid)
+    assert host.running() == (UNIT, dying.pid)
     dying.kill()
     dying.wait()
     assert observation.describe(host)["outcome"] == "oom_killed"
 
 
-def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_in_the_managed_unit_is_found_without_systemctl(monkeypatch: pytest.MonkeyPatch) -> None:
     def show(_names: list[str]) -> dict[str, dict[str, str]]:
-        raise AssertionError("systemd was asked")
+        raise AssertionError("systemctl was called")
 
     monkeypatch.setattr(units, "show", show)
-    monkeypatch.setattr(units, "ours", lambda: {OUR_UNIT: DEFINITION})
-    monkeypatch.setattr(scripts, "find", lambda _script, _known: [os.getpid()])
-    monkeypatch.setattr(processes, "unit_of", lambda pid, _names: OUR_UNIT if pid == os.getpid() else None)
+    monkeypatch.setattr(units, "ours", lambda: {UNIT: DEFINITION})
+    monkeypatch.setattr(scripts, "pythons", lambda: [os.getpid()])
+    monkeypatch.setattr(processes, "unit_of", lambda pid, _names: UNIT if pid == os.getpid() else None)
     host = observation.Host(DEFINITION, [], b"")
-    assert host.running() == (OUR_UNIT, os.getpid())
+    assert host.running() == (UNIT, os.getpid())
     assert host.started_by_hand == []
     found = observation.describe(host)
-    assert (found["outcome"], found["workload"]["unit"], found["workload"]["pid"]) == ("running", OUR_UNIT, os.getpid())
+    assert (found["outcome"], found["workload"]["unit"], found["workload"]["pid"]) == ("running", UNIT, os.getpid())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_what_runs_in_our_unit_is_seen_without_asking_systemd(monkeypatch: pytes
         ({"Result": "signal"}, "crashed"),
         ({"Result": "exit-code"}, "crashed"),
         ({"Result": "success", "ActiveState": "inactive"}, "stopped"),
+        ({"Result": "oom-kill", "ActiveState": "activating", "SubState": "auto-restart"}, "oom_killed"),
     ],
 )
-def test_outcome_of_a_unit_that_has_ended(state: dict[str, str], outcome: str) -> None:
+def test_outcome_of_an_ended_unit(state: dict[str, str], outcome: str) -> None:
     assert observation.describe(FakeHost(**state))["outcome"] == outcome  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Files read with the rights of a process's owner."""
+"""Read files with the permissions of a process's owner."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from memory_leak_host import owner_access, proc
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes on the rights of others")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to switch users")
 OWN = (os.geteuid(), os.getegid(), [os.getegid()])
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a file that everyone may find and read."""
+    """Return a world-readable file in world-searchable directories."""
     for directory in (tmp_path, *tmp_path.parents):
         if directory.is_relative_to("/tmp/pytest-of-root") and directory != Path("/tmp"):
             directory.chmod(0o755)
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_part_is_read_from_either_end(file: Path) -> None:
+def test_read_supports_offsets_from_the_start_and_the_end(file: Path) -> None:
     for of in (OWN, owner_access.NOBODY):
         assert owner_access.read(str(file), 100, of) == b"0123456789"
         assert owner_access.read(str(file), 3, of, offset=2) == b"234"
@@ -36,11 +36,11 @@ def test_a_part_is_read_from_either_end(file: Path) -> None:
         assert owner_access.read(str(file), 100, of, offset=-300) == b"0123456789"
 
 
-def test_what_the_owner_cannot_read_is_not_read(file: Path, tmp_path: Path) -> None:
+def test_files_that_the_owner_cannot_read_are_not_read(file: Path, tmp_path: Path) -> None:
     file.chmod(0o600)
     assert owner_access.read(str(file), 100, owner_access.NOBODY) is None
     assert owner_access.read("/etc/shadow", 100, owner_access.NOBODY) is None
-    file.chmod(0o640)  # of group root, to which the child must not belong any more
+    file.chmod(0o640)  # group root, which the child must have dropped
     assert owner_access.read(str(file), 100, owner_access.NOBODY) is None
     assert owner_access.read(str(file), 100, OWN) == b"0123456789"
     file.chmod(0o644)
@@ -57,8 +57,8 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [os.O_PATH, os.O_WRONLY])
-def test_a_descriptor_of_a_file_that_its_owner_cannot_read_gives_nothing(file: Path, flags: int) -> None:
-    """A user's process may have come by a descriptor of a file of root's."""
+def test_a_descriptor_of_an_unreadable_file_is_not_read(file: Path, flags: int) -> None:
+    """A user's process may hold a file descriptor of a root-owned file."""
     file.chmod(0o622)
     descriptor = os.open(file, flags)
     process = subprocess.Popen(["sleep", "30"], stdout=descriptor, user=65534, group=65534, extra_groups=[])
@@ -68,7 +68,7 @@ def test_a_descriptor_of_a_file_that_its_owner_cannot_read_gives_nothing(file: P
         assert owner[0] == 65534
         assert owner_access.read(owner_access.stdout(process.pid), 100, owner) is None
         file.chmod(0o644)
-        file.unlink()  # deleted, it can be read through the descriptor alone
+        file.unlink()  # once deleted, it is only readable through the descriptor
         assert owner_access.read(owner_access.stdout(process.pid), 100, owner) == b"0123456789"
     finally:
         process.kill()
@@ -76,7 +76,7 @@ def test_a_descriptor_of_a_file_that_its_owner_cannot_read_gives_nothing(file: P
         os.close(descriptor)
 
 
-def test_a_file_that_never_answers_is_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blocking_read_times_out(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner_access, "TIMEOUT_S", 0.3)
     monkeypatch.setattr(owner_access, "_copy", lambda *_arguments: time.sleep(30))
     began = time.monotonic()
@@ -84,13 +84,13 @@ def test_a_file_that_never_answers_is_given_up(file: Path, monkeypatch: pytest.M
     assert time.monotonic() - began < 5
 
 
-def test_a_process_that_has_ended_has_no_owner() -> None:
+def test_an_ended_process_has_no_owner() -> None:
     assert owner_access.owner(2**22 + 1) is None
     found: Any = owner_access.owner(os.getpid())
     assert found[:2] == (os.geteuid(), os.getegid())
 
 
-def test_a_path_is_looked_up_where_the_process_sees_it(file: Path, tmp_path: Path) -> None:
+def test_a_path_is_resolved_in_the_root_of_the_process(file: Path, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     inner = tmp_path / "root" / file.name
     inner.write_bytes(b"inside")
@@ -103,11 +103,11 @@ def test_a_path_is_looked_up_where_the_process_sees_it(file: Path, tmp_path: Pat
     ("users", "groups", "expected"),
     [
         ("1000 1000 1000 1000", "100 100 100 100", (1000, 100, [100, 4])),
-        ("1000 0 0 0", "100 0 0 0", (1000, 100, [100, 4])),  # a setuid program: its caller chose the arguments
+        ("1000 0 0 0", "100 0 0 0", (1000, 100, [100, 4])),  # setuid: the caller controls the arguments
         ("0 0 0 0", "0 0 0 0", (0, 0, [100, 4])),
     ],
 )
-def test_who_started_a_process_is_its_owner(
+def test_the_owner_is_the_user_who_started_the_process(
     monkeypatch: pytest.MonkeyPatch, users: str, groups: str, expected: owner_access.Owner
 ) -> None:
     status = f"Name:\tx\nUid:\t{users}\nGid:\t{groups}\nGroups:\t100 4\n"

@@ -1,4 +1,4 @@
-"""Files on a host: written, removed and read where anyone else may write too."""
+"""Write, remove and read files in directories where other users can write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from memory_leak_host import paths
 
 
-def test_create_replaces_a_link_without_following_it(tmp_path: Path) -> None:
+def test_create_replaces_a_symlink_without_following_it(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("keep")
     link = tmp_path / "memory-leak.log"
@@ -33,7 +33,7 @@ def test_create_replaces_a_fifo(tmp_path: Path) -> None:
     assert fifo.is_file()
 
 
-def test_obstacles_are_named(tmp_path: Path) -> None:
+def test_obstacles_are_described(tmp_path: Path) -> None:
     workload, log = str(tmp_path / "a" / "workload.py"), str(tmp_path / "log")
     assert paths.obstacle(workload, [log]) is None
     (tmp_path / "log").mkdir()
@@ -43,7 +43,7 @@ def test_obstacles_are_named(tmp_path: Path) -> None:
     assert paths.obstacle(str(tmp_path / "w.py"), ["/no/such/log"]) == "/no/such does not exist"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="directories that do not belong to root stay")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only directories owned by root are removable")
 def test_only_empty_directories_are_removable(tmp_path: Path) -> None:
     leaf = tmp_path / "mcp" / "scenarios" / "memory-leak"
     leaf.mkdir(parents=True)
@@ -58,7 +58,7 @@ def test_only_empty_directories_are_removable(tmp_path: Path) -> None:
     assert paths.removable_directories(str(leaf), [str(workload)]) == []
 
 
-def test_content_reads_the_end_of_plain_files_alone(tmp_path: Path) -> None:
+def test_content_reads_the_end_of_regular_files_only(tmp_path: Path) -> None:
     file, pipe, link = tmp_path / "file", tmp_path / "pipe", tmp_path / "link"
     file.write_bytes(b"x" * 5000 + b"end")
     os.mkfifo(pipe)
@@ -68,7 +68,7 @@ def test_content_reads_the_end_of_plain_files_alone(tmp_path: Path) -> None:
     assert [paths.content(str(path), 5) for path in (pipe, link, tmp_path, tmp_path / "none")] == [None] * 4
 
 
-def test_only_files_that_mktemp_would_make_are_half_written_ones(tmp_path: Path) -> None:
+def test_only_mktemp_names_count_as_half_written_files(tmp_path: Path) -> None:
     for name in ("pid", "pid.new-aBcD1234", "pid.new-short", "pid.new-muchtoolong", "pid.backup", "other.new-aBcD1234"):
         (tmp_path / name).write_text("")
     (tmp_path / "pid.new-aLink567").symlink_to("pid")
@@ -76,6 +76,6 @@ def test_only_files_that_mktemp_would_make_are_half_written_ones(tmp_path: Path)
     assert paths.half_written(str(tmp_path / "pid")) == expected
 
 
-def test_standard_directories_stay() -> None:
+def test_standard_directories_are_not_removable() -> None:
     assert paths.removable_directories("/srv", []) == []
     assert paths.removable_directories("/usr/local/share", []) == []

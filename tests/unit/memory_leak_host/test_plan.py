@@ -1,4 +1,4 @@
-"""What is refused before anything is changed."""
+"""Refusals before anything is changed."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ DEAD.wait()
         ({"runtime_max_s": 600, "target_rate_mib_per_min": 103.0}, 0, []),
     ],
 )
-def test_a_host_without_the_capacity_is_refused(changes: dict[str, Any], held_mib: int, words: list[str]) -> None:
+def test_insufficient_capacity_is_reported(changes: dict[str, Any], held_mib: int, words: list[str]) -> None:
     available = {"MemTotal": 2000 * MIB, "MemAvailable": 1528 * MIB, "SwapTotal": 500 * MIB}
     problem = plan.capacity_problem(definitions.default(**changes), available, held_mib * MIB)
     assert (problem is None) == (not words)
     assert [word for word in words if word not in str(problem)] == []
 
 
-def test_a_unit_that_is_named_like_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_named_like_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "capacity_problem", lambda *_: None)
     host = observation.Host(definitions.default(unit="backup.service", directory="/srv/of-nobody"), [], b"")
     with pytest.raises(plan.Refused, match="memory_leak_unit is backup, which is an account of this host"):

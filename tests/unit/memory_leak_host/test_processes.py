@@ -1,4 +1,4 @@
-"""Processes on a host: which run our workload, what they hold, and their end."""
+"""Processes on a host: measurement, unit membership and termination."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from helpers.launching import PYTHON, Launch
 from memory_leak_host import proc, processes, scripts
 
 
-def test_end_ends_the_script_even_stopped_and_nothing_else(launch: Launch, script: Path) -> None:
-    ours = launch(PYTHON, str(script))
+def test_end_terminates_only_the_script_even_if_stopped(launch: Launch, script: Path) -> None:
+    workload = launch(PYTHON, str(script))
     bystander = launch("tail", "-f", str(script))
-    ours.send_signal(19)
+    workload.send_signal(19)
     began = time.monotonic()
-    # A zombie counts as ended, since its handle becomes readable; it is ours to reap.
-    processes.end(str(script), b"")
+    # A zombie counts as ended, because its pidfd is readable. This test reaps it.
+    processes.end([str(script)], b"")
     assert time.monotonic() - began < 4
-    assert ours.wait(timeout=1) == -15
+    assert workload.wait(timeout=1) == -15
     assert bystander.poll() is None
 
 
@@ -40,37 +40,37 @@ def test_measure_reads_memory_and_age(launch: Launch, script: Path) -> None:
         ("/system.slice/memory-leak.service", "memory-leak.service"),
         ("/system.slice/memory-leak.service/inner", "memory-leak.service"),
         ("/user.slice/user-1000.slice/user@1000.service/app.slice/memory-leak.service", None),
-        ("/system.slice/lair.service/system.slice/memory-leak.service", None),
+        ("/system.slice/other.service/system.slice/memory-leak.service", None),
         ("/system.slice/memory-leak.service.d", None),
         ("/", None),
     ],
 )
-def test_a_process_belongs_to_a_unit_by_the_whole_path_of_its_control_group(
+def test_unit_membership_requires_the_full_cgroup_path(
     monkeypatch: pytest.MonkeyPatch, group: str, unit: str | None
 ) -> None:
-    for of_systemd, prefix in (("/init.scope", ""), ("/machine/init.scope", "/machine"), ("/", "")):
-        found = {1: [of_systemd], 7: [prefix + group]}
+    for systemd_group, prefix in (("/init.scope", ""), ("/machine/init.scope", "/machine"), ("/", "")):
+        found = {1: [systemd_group], 7: [prefix + group]}
         monkeypatch.setattr(proc, "cgroups", lambda pid, found=found: found[pid])
         assert processes.unit_of(7, ["another.service", "memory-leak.service"]) == unit
 
 
-def test_a_process_that_has_ended_belongs_to_no_unit() -> None:
+def test_an_ended_process_belongs_to_no_unit() -> None:
     assert processes.unit_of(2**22 + 1, ["memory-leak.service"]) is None
     assert processes.ceiling_bytes(2**22 + 1) is None
 
 
-def test_what_forks_when_told_to_end_is_ended_with_its_children(launch: Launch, tmp_path: Path) -> None:
+def test_a_process_that_forks_on_sigterm_is_killed_with_its_children(launch: Launch, tmp_path: Path) -> None:
     script = tmp_path / "workload.py"
     script.write_text(
         "import os, signal, time\nsignal.signal(signal.SIGTERM, lambda *_: os.fork())\nwhile True: time.sleep(1)\n"
     )
-    ours = launch(PYTHON, str(script))
-    processes.end(str(script), b"", patience_s=1)
-    assert ours.wait(timeout=1) == -9
-    assert scripts.find(str(script), b"") == []
+    workload = launch(PYTHON, str(script))
+    processes.end([str(script)], b"", patience_s=1)
+    assert workload.wait(timeout=1) == -9
+    assert scripts.running(scripts.pythons(), [str(script)], b"", []) == {}
 
 
 @pytest.mark.parametrize("rate", ["nan", "inf", "-3", "0", "1e400", "much"])
-def test_a_rate_that_is_no_number_is_taken_for_the_default(launch: Launch, script: Path, rate: str) -> None:
+def test_an_invalid_rate_falls_back_to_the_default(launch: Launch, script: Path, rate: str) -> None:
     process = launch(PYTHON, str(script), "--ingest-mib-per-min", rate)
     assert processes.target_rate(process.pid) == 30

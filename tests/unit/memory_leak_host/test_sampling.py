@@ -1,4 +1,4 @@
-"""A process watched from beside it: its memory, time and log, wherever that is, and its end."""
+"""Sample a process from outside: memory, CPU time, log and exit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for number in range(1000):
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Return a process that grows, and logs to a file that is deleted while it runs."""
+    """Provide a growing process whose log file is deleted while it runs."""
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-c", SERVICE], stdout=file)
@@ -61,7 +61,7 @@ def test_observation_ends_with_the_process(service: Any) -> None:
     assert len(seen["samples"]) < 5
 
 
-def test_no_process_and_no_log() -> None:
+def test_a_missing_process_or_log_gives_no_samples() -> None:
     assert sampling.observe(2**22 + 1, 1) == {"samples": [], "request_rates": [], "ended": True}
     with subprocess.Popen(["sleep", "5"], stdout=subprocess.PIPE) as process:
         assert sampling.last_request_rate(process.pid) is None
@@ -69,8 +69,8 @@ def test_no_process_and_no_log() -> None:
         process.kill()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of somebody else's")
-def test_the_log_of_a_unit_is_read_though_its_service_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to start a process as another user")
+def test_the_units_log_is_read_even_if_its_user_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     log.write_text("requests_per_second=10.5\n")
     log.chmod(0o600)

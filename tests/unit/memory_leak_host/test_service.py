@@ -1,4 +1,4 @@
-"""From a definition to a unit and back."""
+"""Convert definitions to units and back."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ DEAD.wait()
 @pytest.mark.parametrize(
     ("span", "expected"), [("4h", 14400), ("1d 2h 30min", 95400), ("90s", 90), ("1w", 604800), ("", 0)]
 )
-def test_time_spans_of_systemd(span: str, expected: int) -> None:
+def test_systemd_time_spans(span: str, expected: int) -> None:
     assert service.seconds(span) == expected
 
 
-def test_a_unit_file_gives_its_definition_back() -> None:
+def test_a_unit_file_is_parsed_into_its_definition() -> None:
     assert service.parse("memory-leak.service", UNIT_FILE) == {**DEFINITION, "build": "01234567"}
 
 
@@ -63,13 +63,13 @@ def test_a_unit_file_gives_its_definition_back() -> None:
         ("ExecStart=", "ExecReload="),
     ],
 )  # fmt: skip
-def test_a_unit_of_another_shape_is_somebody_elses(old: str, new: str) -> None:
+def test_a_unit_of_another_form_is_not_recognised(old: str, new: str) -> None:
     assert old in UNIT_FILE
     assert service.parse("memory-leak.service", UNIT_FILE.replace(old, new)) is None
 
 
 @pytest.mark.parametrize("name", ["user", ""])
-def test_an_accounts_shared_memory_stays(name: str) -> None:
+def test_a_named_users_shared_memory_is_kept(name: str) -> None:
     settings = service.properties(definitions.default(user=name))
     assert ("RemoveIPC=yes" in settings) is (name == "")
     assert ("DynamicUser=yes" in settings) is (name == "")
@@ -94,7 +94,7 @@ def test_build_changes_with_the_source() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "nobody"])
-def test_the_hostname_is_protected_only_where_systemd_247_can(user: str) -> None:
+def test_the_hostname_is_protected_only_for_a_named_user(user: str) -> None:
     properties = service.properties(definitions.default(user=user))
     assert "ProcSubset=pid" in properties
     assert ("ProtectHostname=yes" in properties) is ("ProtectKernelTunables=yes" in properties) is bool(user)

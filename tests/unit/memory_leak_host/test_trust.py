@@ -1,4 +1,4 @@
-"""Who else could redirect a path, and what root itself can't remove."""
+"""Paths that another user could redirect, and files that root cannot remove."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ import pytest
 
 from memory_leak_host import paths, trust
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
 
 
 @pytest.fixture
-def lair(tmp_path: Path) -> Path:
-    """Return a directory that others may come to control."""
-    lair = tmp_path / "lair"
-    lair.mkdir()
-    return lair
+def shared(tmp_path: Path) -> Path:
+    """Return a directory that tests make writable for others."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    return shared
 
 
-def test_a_directory_that_others_control_is_not_trusted(lair: Path) -> None:
-    path = str(lair / "app" / "log")
-    assert trust.path_problem(path) is None  # it does not exist, and nobody else can make it
-    lair.chmod(0o777)
-    assert trust.path_problem(path) == f"{lair} is world-writable: a local user could redirect {path}"
-    lair.chmod(0o1777)
+def test_a_directory_controlled_by_another_user_is_not_trusted(shared: Path) -> None:
+    path = str(shared / "app" / "log")
+    assert trust.path_problem(path) is None  # missing, and only root can create it
+    shared.chmod(0o777)
+    assert trust.path_problem(path) == f"{shared} is world-writable: a local user could redirect {path}"
+    shared.chmod(0o1777)
     assert trust.path_problem(path) is None  # like /tmp
-    os.chown(lair, 1, -1)
-    assert str(lair) in str(trust.path_problem(path))
-    os.chown(lair, 0, -1)
-    (lair / "app").symlink_to("/root")
-    os.chown(lair / "app", 1, -1, follow_symlinks=False)
-    assert f"{lair}/app belongs to user 1, not to root" in str(trust.path_problem(path))
+    os.chown(shared, 1, -1)
+    assert str(shared) in str(trust.path_problem(path))
+    os.chown(shared, 0, -1)
+    (shared / "app").symlink_to("/root")
+    os.chown(shared / "app", 1, -1, follow_symlinks=False)
+    assert f"{shared}/app belongs to user 1, not to root" in str(trust.path_problem(path))
 
 
-def test_a_group_may_write_only_if_nobody_who_logs_in_belongs_to_it(
-    lair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_group_may_write_only_without_login_users(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def account(name: str, uid: int, gid: int, shell: str) -> pwd.struct_passwd:
         return pwd.struct_passwd((name, "x", uid, gid, "", "/", shell))
 
-    path = str(lair / "log")
-    os.chown(lair, 0, 104)
-    lair.chmod(0o775)
+    path = str(shared / "log")
+    os.chown(shared, 0, 104)
+    shared.chmod(0o775)
     members: list[str] = []
     monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("syslog", "x", gid, members)))
     accounts = [account("root", 0, 0, "/bin/bash"), account("syslog", 104, 104, "/usr/sbin/nologin")]
@@ -57,33 +57,33 @@ def test_a_group_may_write_only_if_nobody_who_logs_in_belongs_to_it(
     accounts.append(account("eve", 1000, 1000, "/bin/bash"))
     assert trust.path_problem(path) is None
     members.append("eve")
-    assert f"{lair} is writable by group syslog, to which eve belongs" in str(trust.path_problem(path))
+    assert f"{shared} is writable by group syslog, to which eve belongs" in str(trust.path_problem(path))
     with pytest.raises(trust.Untrusted, match="to which eve belongs"):
         paths.create(path, b"y")
     assert Path(path).read_bytes() == b"x"
     members.clear()
-    accounts.append(account("mallory", 1001, 104, ""))  # her primary group, and no shell is the default one
+    accounts.append(account("mallory", 1001, 104, ""))  # her primary group; an empty shell means the default shell
     assert "mallory" in str(trust.path_problem(path))
-    lair.chmod(0o755)
+    shared.chmod(0o755)
     assert trust.path_problem(path) is None
 
 
-def test_an_access_list_counts_as_others(lair: Path) -> None:
-    path = str(lair / "log")
+def test_a_directory_with_an_acl_is_not_trusted(shared: Path) -> None:
+    path = str(shared / "log")
     acl = bytes.fromhex("0200000001000700ffffffff020007000100000004000500ffffffff10000700ffffffff20000500ffffffff")
     try:
-        os.setxattr(lair, trust.ACCESS_LIST, acl)
+        os.setxattr(shared, trust.ACCESS_LIST, acl)
     except OSError:
-        pytest.skip("this file system has no access lists")
+        pytest.skip("this file system does not support ACLs")
     assert "has an access control list" in str(trust.path_problem(path))
 
 
-def test_a_swap_between_check_and_use_leads_nowhere(lair: Path, tmp_path: Path) -> None:
-    """Each operation on a file reaches it through the directories themselves: a link in their place is an error."""
+def test_a_symlink_swapped_in_between_check_and_use_is_not_followed(shared: Path, tmp_path: Path) -> None:
+    """File operations open each directory on the path. A symlink in its place is an error."""
     target = tmp_path / "target"
     target.mkdir()
     (target / "log").write_text("precious")
-    app = lair / "app"
+    app = shared / "app"
     app.mkdir()
     real = os.path.realpath
 
@@ -105,7 +105,7 @@ def test_a_swap_between_check_and_use_leads_nowhere(lair: Path, tmp_path: Path) 
         assert (target / "log").read_text() == "precious"
 
 
-def test_what_root_cannot_remove_is_named(tmp_path: Path) -> None:
+def test_files_that_root_cannot_remove_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "workload.py"
     file.write_text("")
     assert trust.removal_problem(str(file)) is None

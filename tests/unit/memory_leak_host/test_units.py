@@ -1,4 +1,4 @@
-"""Units that are on their way up or down."""
+"""Units in transition."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ DEAD = subprocess.Popen(["/bin/true"])
 DEAD.wait()
 
 
-OUR_UNIT = "memory-leak.service"
+UNIT = "memory-leak.service"
 
 
-def says(active_state: str, pid: int = 0, **more: str) -> dict[str, dict[str, str]]:
-    """Return what systemd says of our unit."""
-    return {OUR_UNIT: {"ActiveState": active_state, "MainPID": str(pid), "Result": "success", **more}}
+def unit_state(active_state: str, pid: int = 0, **more: str) -> dict[str, dict[str, str]]:
+    """Return systemd's properties of the managed unit."""
+    return {UNIT: {"ActiveState": active_state, "MainPID": str(pid), "Result": "success", **more}}
 
 
 @pytest.mark.parametrize(
     "before",
     [
-        [says("deactivating"), says("deactivating")],
-        [says("active", DEAD.pid)],
-        [says("active", DEAD.pid), says("deactivating")],
+        [unit_state("deactivating"), unit_state("deactivating")],
+        [unit_state("active", DEAD.pid)],
+        [unit_state("active", DEAD.pid), unit_state("deactivating")],
     ],
-    ids=["on its way down", "killed, and systemd has not noticed", "noticed in between"],
+    ids=["deactivating", "killed, not yet noticed", "killed, noticed during the wait"],
 )
-def test_a_unit_that_is_about_to_end_is_waited_for(
+def test_show_settled_waits_for_an_ending_unit(
     monkeypatch: pytest.MonkeyPatch, before: list[dict[str, dict[str, str]]]
 ) -> None:
-    shown = [*before, says("failed")]
+    shown = [*before, unit_state("failed")]
     monkeypatch.setattr(units, "show", lambda _names: shown.pop(0))
-    assert units.show_settled([OUR_UNIT]) == says("failed")
+    assert units.show_settled([UNIT]) == unit_state("failed")
     assert not shown

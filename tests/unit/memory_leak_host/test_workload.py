@@ -1,4 +1,4 @@
-"""The leaky service as real processes, on every Python from 3.9 to 3.14 that is found, side by side."""
+"""Run the workload as real processes on every installed Python from 3.9 to 3.14, in parallel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ each_python = pytest.mark.parametrize("version", VERSIONS)
 
 @dataclass
 class Run:
-    """A running service, what it logs to, and samples of it: monotonic time in seconds, RSS in MiB, CPU in seconds."""
+    """A running service, its log, and its samples: (monotonic time in s, RSS in MiB, CPU time in s)."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -62,12 +62,12 @@ def wait_for_first_line(run: Run) -> None:
     deadline = time.monotonic() + 10
     while not run.log.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert run.log.read_text(), "nothing was logged"
+    assert run.log.read_text(), "the log is empty after 10 s"
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
-    """Return the service on every Python after a minute of sampling, slow ones too, and stop it afterwards."""
+    """Provide runs on every Python, at the default and the slow rate, after a minute of sampling."""
     logs = tmp_path_factory.mktemp("logs")
     started = {version: start(logs / version, python=python) for version, python in PYTHONS.items()}
     for version, python in PYTHONS.items():
@@ -91,7 +91,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Run]:
-    """Return a running service that has logged its first line."""
+    """Provide a running service that has logged its first line."""
     run = start(tmp_path / "log")
     try:
         wait_for_first_line(run)
@@ -102,28 +102,28 @@ def service(tmp_path: Path) -> Iterator[Run]:
 
 
 @each_python
-def test_rss_grows_linearly_at_the_rate(runs: dict[str, Run], version: str) -> None:
+def test_rss_grows_linearly_at_the_configured_rate(runs: dict[str, Run], version: str) -> None:
     times_s, rss_mib, _cpu_s = zip(*runs[version].samples, strict=True)
     line = growth.fit(times_s, rss_mib)
     print(f"Python {version}: {line}")
     assert line.rate_per_min == pytest.approx(RATE_MIB_PER_MIN, rel=0.01)
     assert line.r_squared >= 0.999
-    assert line.largest_residual <= 1, "a step"
+    assert line.largest_residual <= 1, "the growth has a step"
     assert 5 <= rss_mib[0] <= 20
 
 
 @each_python
-def test_rss_grows_from_the_start_where_sessions_are_small(runs: dict[str, Run], version: str) -> None:
+def test_rss_grows_from_the_start_at_a_low_rate(runs: dict[str, Run], version: str) -> None:
     times_s, rss_mib, _cpu_s = zip(*runs[f"{version} slow"].samples, strict=True)
     line = growth.fit(times_s, rss_mib)
     print(f"Python {version}: {line}")
-    # The first use of a part of the interpreter costs up to 0.06 MiB, once; what start-up has freed, not filled, up to 0.17.
+    # One-off effects: first use of interpreter parts (up to 0.06 MiB), and refilled memory freed at startup (up to 0.17 MiB).
     assert line.rate_per_min == pytest.approx(SLOW_MIB_PER_MIN, rel=0.08)
     assert line.r_squared >= 0.99
 
 
 @each_python
-def test_it_takes_next_to_no_cpu(runs: dict[str, Run], version: str) -> None:
+def test_the_workload_uses_little_cpu(runs: dict[str, Run], version: str) -> None:
     times_s, _rss_mib, cpu_s = zip(*runs[version].samples, strict=True)
     share = (cpu_s[-1] - cpu_s[0]) / (times_s[-1] - times_s[0])
     print(f"Python {version}: {share:.2%} of a core")
@@ -152,7 +152,7 @@ def test_request_rate_does_not_depend_on_the_ingest_rate(tmp_path: Path, rate: s
     assert float(run.lines()[-1]["rate"]) == pytest.approx(10, rel=0.05)
 
 
-def test_after_a_stall_it_makes_up_at_most_five_seconds(service: Run) -> None:
+def test_at_most_five_seconds_are_made_up_after_a_stall(service: Run) -> None:
     time.sleep(1)
     service.process.send_signal(signal.SIGSTOP)
     time.sleep(9)
@@ -161,11 +161,11 @@ def test_after_a_stall_it_makes_up_at_most_five_seconds(service: Run) -> None:
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(timeout=2) == 0
     requests = int(service.lines()[-1]["requests"])
-    assert 60 <= requests <= 80, "10 each for the seconds before and after, 50 made up of 90"
+    assert 60 <= requests <= 80, "10 before, 10 after, and 50 of the 90 missed ones"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_at_once_with_a_last_line_and_status_0(service: Run, number: signal.Signals) -> None:
+def test_a_signal_stops_it_with_a_last_line_and_status_0(service: Run, number: signal.Signals) -> None:
     lines_before = len(service.lines())
     service.process.send_signal(number)
     assert service.process.wait(timeout=2) == 0
@@ -178,7 +178,7 @@ def test_a_signal_ends_it_at_once_with_a_last_line_and_status_0(service: Run, nu
     [["--ingest-mib-per-min", bad] for bad in ("0", "-3", "nan", "inf", "fast", "0.1", "6001")]
     + [["--verbose"], ["x"]],
 )
-def test_bad_arguments_get_the_usage_and_status_2(arguments: list[str]) -> None:
+def test_invalid_arguments_print_the_usage_and_exit_2(arguments: list[str]) -> None:
     python = next(iter(PYTHONS.values()))
     done = subprocess.run([python, str(WORKLOAD), *arguments], capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 2
@@ -187,14 +187,14 @@ def test_bad_arguments_get_the_usage_and_status_2(arguments: list[str]) -> None:
     assert arguments[-1] in done.stderr
 
 
-def test_source_is_short_and_says_nothing_of_what_it_is_for() -> None:
+def test_source_is_short_and_does_not_reveal_its_purpose() -> None:
     source = WORKLOAD.read_text()
     assert len(source.splitlines()) < 155
     for word in ("leak", "grow", "unbounded", "evict", "scenario", "simulat"):
         assert word not in source.lower()
 
 
-def test_a_bounded_cache_is_flat_and_a_buffer_is_there_from_the_start(tmp_path: Path) -> None:
+def test_a_bounded_cache_stays_flat_and_the_buffer_is_allocated_at_the_start(tmp_path: Path) -> None:
     run = start(tmp_path / "log", "--ingest-mib-per-min", "600", "--max-sessions", "10", "--buffer-mib", "50")
     try:
         wait_for_first_line(run)
@@ -205,7 +205,7 @@ def test_a_bounded_cache_is_flat_and_a_buffer_is_there_from_the_start(tmp_path: 
         run.process.terminate()
         run.process.wait()
     sizes = [size for _time, size, _cpu in run.samples]
-    assert all(65 < size < 80 for size in sizes), sizes  # 600 MiB a minute would be 30 in these 3 s
+    assert all(65 < size < 80 for size in sizes), sizes  # without a bound, 600 MiB/min would add 30 MiB in 3 s
     assert max(sizes[1:]) - min(sizes[1:]) < 3
     assert run.lines()[-1]["entries"] == "10"
 

@@ -1,4 +1,4 @@
-"""Nothing of ours is left on any host."""
+"""Cleanup leaves nothing on any host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_no_temporary_file_is_left(host: Any) -> None:
 
 
 def test_no_process_runs_the_workload(host: Any) -> None:
-    # Written so that the command does not find itself.
+    # The brackets keep the command from matching itself.
     assert host.check_output("grep -lsa 'workload[.]py' /proc/[0-9]*/cmdline || true") == ""
 
 

@@ -1,4 +1,4 @@
-"""The service runs as expected on every host: a transient, sandboxed unit whose memory grows steadily."""
+"""The service runs on every host as a transient, sandboxed unit whose memory grows linearly."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from memory_leak_controller import growth
 RATE_MIB_PER_MIN = 30
 SAMPLES = 17
 SAMPLE_INTERVAL_S = 5
-# One remote command takes all samples, so that neither ssh nor this computer's clock has a part in them. To the available
-# memory it adds the pages on the CPUs' own free lists: the kernel keeps tens of MiB there when a large process has ended,
-# does not count them as available, and hands them out first.
+# One remote command takes all samples, so SSH latency and the local clock do not affect them. The available memory includes
+# the per-CPU free lists: after a large process exits, the kernel keeps tens of MiB there, excludes them from MemAvailable
+# and allocates from them first.
 SAMPLER = f"""
 pid=$(systemctl show --value --property=MainPID memory-leak.service)
 for sample in $(seq {SAMPLES}); do
@@ -35,7 +35,7 @@ LOG_LINE = re.compile(
 
 @pytest.fixture(scope="session")
 def samples(request: pytest.FixtureRequest) -> dict[str, list[tuple[float, ...]]]:
-    """Return per host, sampled on all hosts at the same time: uptime in seconds, RSS and free memory in MiB."""
+    """Sample all hosts concurrently. Return (uptime in s, RSS in MiB, available memory in MiB) tuples by host name."""
     inventory = request.config.getoption("--ansible-inventory")
     hosts = testinfra.get_hosts(["ansible://memory_leak"], ansible_inventory=inventory)
     taken: dict[str, list[tuple[float, ...]]] = {}
@@ -54,7 +54,7 @@ def samples(request: pytest.FixtureRequest) -> dict[str, list[tuple[float, ...]]
 
 
 def unit_properties(host: Any, *names: str) -> dict[str, str]:
-    """Return properties of the unit, as systemd shows them now."""
+    """Return the unit's current systemd properties."""
     shown = host.check_output(f"systemctl show memory-leak.service --property={','.join(names)}")
     return dict(line.split("=", 1) for line in shown.splitlines())
 
@@ -69,7 +69,7 @@ def test_unit_is_active_and_transient(host: Any) -> None:
     }
 
 
-def test_pid_file_names_the_process_that_runs_the_workload(host: Any) -> None:
+def test_pid_file_contains_the_workloads_pid(host: Any) -> None:
     pid = host.file("/tmp/memory-leak.pid").content_string.strip()
     assert pid == unit_properties(host, "MainPID")["MainPID"]
     command = host.check_output(f"tr '\\0' ' ' </proc/{pid}/cmdline")
@@ -84,7 +84,7 @@ def test_process_is_unprivileged(host: Any) -> None:
     assert host.check_output(f"cat /proc/{pid}/oom_score_adj") == "1000"
 
 
-def test_files_are_readable_and_belong_to_root(host: Any) -> None:
+def test_files_are_readable_and_owned_by_root(host: Any) -> None:
     for path, mode in {
         "/mcp/scenarios/memory-leak": 0o755,
         "/mcp/scenarios/memory-leak/workload.py": 0o644,
@@ -95,7 +95,7 @@ def test_files_are_readable_and_belong_to_root(host: Any) -> None:
         assert (path, file.user, file.mode) == (path, "root", mode)
 
 
-def test_rss_rises_linearly_at_the_rate(host: Any, samples: dict[str, list[tuple[float, ...]]]) -> None:
+def test_rss_grows_linearly_at_the_configured_rate(host: Any, samples: dict[str, list[tuple[float, ...]]]) -> None:
     taken = samples[host.backend.host]
     times_s, rss_mib = [sample[0] for sample in taken], [sample[1] for sample in taken]
     assert times_s[-1] - times_s[0] >= 60
@@ -108,12 +108,12 @@ def test_rss_rises_linearly_at_the_rate(host: Any, samples: dict[str, list[tuple
 def test_available_memory_falls(host: Any, samples: dict[str, list[tuple[float, ...]]]) -> None:
     taken = samples[host.backend.host]
     line = growth.fit([sample[0] for sample in taken], [sample[2] for sample in taken])
-    # The rest of the host moves too, but not by nearly as much.
+    # Other processes also change the available memory, but far less.
     assert line.rate_per_min == pytest.approx(-RATE_MIB_PER_MIN, rel=0.25), taken
 
 
 @pytest.mark.usefixtures("samples")
-def test_log_grows_with_a_steady_request_rate(host: Any) -> None:
+def test_log_shows_a_steady_request_rate(host: Any) -> None:
     lines = host.file("/tmp/memory-leak.log").content_string.splitlines()
     counters = [LOG_LINE.fullmatch(line) for line in lines]
     assert all(counters), lines
@@ -122,10 +122,10 @@ def test_log_grows_with_a_steady_request_rate(host: Any) -> None:
     assert all(rate == pytest.approx(10, rel=0.05) for rate in rates), lines
     requests = [int(match[1]) for match in counters if match]
     assert requests == sorted(set(requests)), lines
-    assert all(match[1] == match[3] for match in counters if match), "every request leaves an entry in the cache"
+    assert all(match[1] == match[3] for match in counters if match), "every request adds a cache entry"
 
 
-def test_ceiling_and_expiry_are_in_force(host: Any) -> None:
+def test_ceiling_and_expiry_are_enforced(host: Any) -> None:
     unit = unit_properties(host, "MemoryMax", "MemorySwapMax", "RuntimeMaxUSec", "ControlGroup")
     assert unit["RuntimeMaxUSec"] == "4h"
     group = f"/sys/fs/cgroup{unit['ControlGroup']}"
@@ -140,10 +140,10 @@ def test_sandbox_is_tight(host: Any) -> None:
     assert exposure <= 0.5, report
 
 
-def test_the_clock_may_jump(host: Any, playbook: Any) -> None:
+def test_clock_jumps_do_not_affect_the_workload_or_status(host: Any, playbook: Any) -> None:
     name = host.backend.host
     first = playbook("status.yml", "--limit", name)[name]
-    for jump in ("+1 hour", "-2 hours", "+1 hour"):  # ends where it began
+    for jump in ("+1 hour", "-2 hours", "+1 hour"):  # sums to zero
         host.run_expect([0], f"date --set='{jump}'")
         record = playbook("status.yml", "--limit", name)[name]
         assert (record["outcome"], record["pid"]) == ("running", first["pid"])
@@ -151,13 +151,13 @@ def test_the_clock_may_jump(host: Any, playbook: Any) -> None:
         grown_mib = (record["rss_bytes"] - first["rss_bytes"]) / 1024**2
         expected_mib = (record["uptime_s"] - first["uptime_s"]) * RATE_MIB_PER_MIN / 60
         assert grown_mib == pytest.approx(expected_mib, abs=2)
-    host.run_expect([0], "sleep 12")  # the log's next status line
+    host.run_expect([0], "sleep 12")  # until the next status line
     last = LOG_LINE.fullmatch(host.file("/tmp/memory-leak.log").content_string.splitlines()[-1])
     assert last
     assert float(last[2]) == pytest.approx(10, rel=0.05)
 
 
-def test_the_investigators_tools_work(host: Any, playbook: Any, module: Any) -> None:
+def test_investigation_tools_work(host: Any, playbook: Any, module: Any) -> None:
     name = host.backend.host
     pid = playbook("status.yml", "--limit", name)[name]["pid"]
     assert host.check_output(f"ps -o comm= -p {pid}") == "python3"
@@ -170,13 +170,13 @@ def test_the_investigators_tools_work(host: Any, playbook: Any, module: Any) -> 
     host.run_expect([0], "rm /root/py-spy")
 
 
-def test_nothing_on_the_host_gives_the_answer_away(host: Any) -> None:
+def test_nothing_on_the_host_reveals_the_leak(host: Any) -> None:
     pid = unit_properties(host, "MainPID")["MainPID"]
     seen = host.check_output(
         "cat /mcp/scenarios/memory-leak/workload.py /tmp/memory-leak.log /run/systemd/transient/memory-leak.service; "
         f"tr '\\0' '\\n' </proc/{pid}/cmdline; tr '\\0' '\\n' </proc/{pid}/environ"
     )
-    # The default paths and the unit's name are known to say it; blank those.
+    # The default paths and unit name contain these words. Remove them first.
     seen = seen.replace("memory-leak", "").replace("scenarios", "").lower()
     found = [
         word
@@ -186,7 +186,7 @@ def test_nothing_on_the_host_gives_the_answer_away(host: Any) -> None:
     assert not found
 
 
-def test_second_setup_leaves_the_process_alone(host: Any, playbook: Any) -> None:
+def test_second_setup_changes_nothing(host: Any, playbook: Any) -> None:
     name = host.backend.host
     before = unit_properties(host, "MainPID")["MainPID"]
     record = playbook("setup.yml", "--limit", name)[name]
@@ -194,7 +194,7 @@ def test_second_setup_leaves_the_process_alone(host: Any, playbook: Any) -> None
     assert unit_properties(host, "MainPID")["MainPID"] == before
 
 
-def test_status_agrees_with_the_host(host: Any, playbook: Any) -> None:
+def test_status_matches_the_host(host: Any, playbook: Any) -> None:
     name = host.backend.host
     record = playbook("status.yml", "--limit", name)[name]
     assert record["outcome"] == "running"
@@ -208,18 +208,16 @@ def test_status_agrees_with_the_host(host: Any, playbook: Any) -> None:
     )
 
 
-def test_the_gate_lets_it_in(host: Any, playbook: Any) -> None:
+def test_the_gate_reports_leaking(host: Any, playbook: Any) -> None:
     name = host.backend.host
     record = playbook("status.yml", "--limit", name, "-e", "memory_leak_verify=true")[name]
     assert (record["outcome"], record["message"]) == ("leaking", "")
     low, high = record["rate_ci95_mib_per_min"]
-    assert low <= record["rate_mib_per_min"] <= high  # at times equal to the last digit
+    assert low <= record["rate_mib_per_min"] <= high  # may be equal after rounding
     assert record["requests_per_s"] == pytest.approx(10, rel=0.05)
 
 
-def test_an_investigation_finds_the_leak_and_its_diagnosis_earns_everything(
-    playbook: Any, investigated: Any, tmp_path: Any
-) -> None:
+def test_an_investigation_finds_the_leak_and_gets_full_marks(playbook: Any, investigated: Any, tmp_path: Any) -> None:
     records = playbook("status.yml", "-e", f"memory_leak_ground_truth_dir={tmp_path}/ground_truth")
     found = investigated()
     assert found.keys() == records.keys()
@@ -229,7 +227,7 @@ def test_an_investigation_finds_the_leak_and_its_diagnosis_earns_everything(
         assert found[name]["grade"]["total"] == 100, (found[name]["grade"], found[name]["diagnosis"])
 
 
-def test_sudo_user_with_a_password_is_served_too(host: Any, playbook: Any) -> None:
+def test_sudo_with_a_password_works(host: Any, playbook: Any) -> None:
     name = host.backend.host
     login = "ansible_user=trainer ansible_become=true ansible_become_password=lab-trainer"
     record = playbook("status.yml", "--limit", name, "-e", login)[name]

@@ -1,4 +1,4 @@
-"""Without a ceiling the whole host runs out of memory: the kernel picks the service, and nothing else dies."""
+"""Without a ceiling the whole host runs out of memory. The kernel kills the service and nothing else."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-ANY_CEILING = ("-e", "memory_leak_memory_max=128M")  # the default does not fit into this machine
+LOW_CEILING = ("-e", "memory_leak_memory_max=128M")  # the default exceeds this VM's memory
 WITHOUT_CEILING = ("-e", "memory_leak_allow_host_oom=true", "-e", "memory_leak_rate_mib_per_min=4000")
 
 
-def test_setup_gave_it_no_ceiling(host: Any, playbook: Any) -> None:
+def test_the_service_runs_without_a_ceiling(host: Any, playbook: Any) -> None:
     [record] = playbook("status.yml").values()
     assert (record["outcome"], record["ceiling_bytes"]) == ("running", None)
-    # The session that this starts in, and the process, must outlive what follows.
+    # The process and its session must survive the OOM kill.
     host.run_expect([0], "nohup sleep 9999 >/dev/null 2>&1 & echo $! >/run/bystander")
 
 
@@ -32,16 +32,16 @@ def test_the_kernel_kills_the_service_and_nothing_else(host: Any, ended: Any) ->
 
 
 @pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
-def test_every_operation_ends_right_after_it(playbook: Any, ended: Any, operation: str, outcome: str) -> None:
+def test_every_operation_works_after_the_kill(playbook: Any, ended: Any, operation: str, outcome: str) -> None:
     playbook("reset.yml", *WITHOUT_CEILING)
     assert ended()["outcome"] == "oom_killed"
-    [record] = playbook(f"{operation}.yml", *ANY_CEILING).values()
+    [record] = playbook(f"{operation}.yml", *LOW_CEILING).values()
     assert (record["outcome"], record["changed"]) == (outcome, True)
 
 
-def test_a_ceiling_that_does_not_fit_is_refused_with_the_numbers(playbook: Any) -> None:
+def test_a_ceiling_above_the_available_memory_is_refused_with_numbers(playbook: Any) -> None:
     playbook("cleanup.yml")
-    for ceiling in ("1G", "420M"):  # more than the machine has, and more than it can spare
+    for ceiling in ("1G", "420M"):  # more than the total, and more than the available memory
         [record] = playbook("setup.yml", "-e", f"memory_leak_memory_max={ceiling}", fails=True).values()
         assert record["outcome"] == "refused"
         assert re.search(r"\(\d+ MiB\).* \d+ MiB that this host has available \(of \d+ MiB", record["message"])

@@ -1,4 +1,4 @@
-"""The service met its ceiling: the kernel's OOM killer ended it, nothing else on the host was harmed, and life goes on."""
+"""The kernel's OOM killer ends the service at its ceiling and harms nothing else. Every operation works afterwards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def killed(ended: Any) -> dict[str, Any]:
-    """Wait until status no longer finds the service running, and return its record."""
+    """Wait until the service is no longer running, and return its record."""
     record: dict[str, Any] = ended()
     return record
 
 
-def test_status_says_oom_killed(killed: dict[str, Any]) -> None:
+def test_status_reports_oom_killed(killed: dict[str, Any]) -> None:
     assert (killed["outcome"], killed["unit"], killed["pid"]) == ("oom_killed", "memory-leak.service", None)
 
 
@@ -35,7 +35,7 @@ def test_kernel_log_names_the_process_and_the_ceiling(host: Any) -> None:
     assert re.search(r"constraint=CONSTRAINT_MEMCG.*memory-leak\.service.*task=python3", log), log[-3000:]
 
 
-def test_rest_of_the_host_is_unharmed(host: Any) -> None:
+def test_nothing_else_on_the_host_is_killed(host: Any) -> None:
     log = host.check_output("dmesg")
     assert len(re.findall(r"Killed process", log)) == 1
     failed = host.check_output("systemctl list-units --failed --plain --no-legend")
@@ -43,11 +43,11 @@ def test_rest_of_the_host_is_unharmed(host: Any) -> None:
     assert host.service("ssh").is_running
 
 
-def test_pid_file_went_with_the_process(host: Any) -> None:
+def test_pid_file_is_removed(host: Any) -> None:
     assert not host.file("/tmp/memory-leak.pid").exists
 
 
-def test_cleanup_and_a_new_setup_work_straight_after(host: Any, playbook: Any) -> None:
+def test_cleanup_and_setup_work_after_the_kill(host: Any, playbook: Any) -> None:
     name = host.backend.host
     assert playbook("cleanup.yml")[name]["outcome"] == "absent"
     record = playbook("setup.yml")[name]
@@ -56,18 +56,18 @@ def test_cleanup_and_a_new_setup_work_straight_after(host: Any, playbook: Any) -
 
 
 @pytest.mark.parametrize(("operation", "outcome"), [("setup", "running"), ("reset", "running"), ("cleanup", "absent")])
-def test_every_operation_ends_right_after_it(
+def test_every_operation_works_after_the_kill(
     host: Any, playbook: Any, ended: Any, operation: str, outcome: str
 ) -> None:
     name = host.backend.host
-    soon = ("--limit", name, "-e", "memory_leak_rate_mib_per_min=3000", "-e", "memory_leak_memory_max=64M")
-    playbook("reset.yml", *soon)
+    quick_oom = ("--limit", name, "-e", "memory_leak_rate_mib_per_min=3000", "-e", "memory_leak_memory_max=64M")
+    playbook("reset.yml", *quick_oom)
     assert ended()["outcome"] == "oom_killed"
     record = playbook(f"{operation}.yml", "--limit", name)[name]
     assert (record["outcome"], record["changed"]) == (outcome, True)
 
 
-def test_an_investigation_afterwards_explains_the_kill(
+def test_an_investigation_explains_the_kill(
     host: Any, playbook: Any, ended: Any, investigated: Any, tmp_path: Any
 ) -> None:
     name = host.backend.host

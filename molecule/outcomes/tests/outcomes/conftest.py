@@ -1,4 +1,4 @@
-"""Fixtures of this scenario: operations on its one host, and the states in which a test finds it."""
+"""Fixtures of this scenario: operations on its single host, and the host states that tests start from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Operate = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def operate(playbook: Any) -> Operate:
-    """Return a function that runs an operation on the one host and returns its record."""
+    """Return a function that runs an operation on the host and returns its record."""
 
     def run(operation: str, *arguments: str, fails: bool | None = False) -> dict[str, Any]:
         [record] = playbook(f"{operation}.yml", *arguments, fails=fails).values()
@@ -30,7 +30,7 @@ def operate(playbook: Any) -> Operate:
 
 @pytest.fixture
 def running(operate: Operate) -> dict[str, Any]:
-    """Return the record of a workload that runs as the defaults say."""
+    """Return the record of a workload running with the default variables."""
     record = operate("setup")
     assert record["outcome"] == "running"
     return record
@@ -38,7 +38,7 @@ def running(operate: Operate) -> dict[str, Any]:
 
 @pytest.fixture
 def absent(operate: Operate) -> Iterator[None]:
-    """Provide a host with nothing of ours, before the test and after it."""
+    """Clean the host up before and after the test."""
     operate("cleanup")
     yield
     assert operate("cleanup")["outcome"] == "absent"
@@ -46,20 +46,20 @@ def absent(operate: Operate) -> Iterator[None]:
 
 @pytest.fixture
 def lab_up() -> Callable[[], None]:
-    """Return a function that waits until the scenario's host lets its user in, and resets it should it hang."""
+    """Return a function that waits until the host accepts SSH, and resets it if it hangs."""
 
     def run() -> None:
         lab = os.environ["MEMORY_LEAK_LAB"]
         [machine] = hosts.running(lab)
-        as_it_is = (machine.driver, 1, [machine.release], [machine.user], machine.memory_mib)
-        lifecycle.up(lab, *as_it_is, lambda message: warnings.warn(message, stacklevel=2))
+        unchanged = (machine.driver, 1, [machine.release], [machine.user], machine.memory_mib)
+        lifecycle.up(lab, *unchanged, lambda message: warnings.warn(message, stacklevel=2))
 
     return run
 
 
 @pytest.fixture
 def reboot(module: Callable[..., str], lab_up: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that reboots the host and waits until it is back. Its logind is masked, so systemd is asked itself."""
+    """Return a function that reboots the host and waits for it. It calls systemd directly: logind is masked in the VM."""
 
     def run() -> None:
         how = f"reboot_timeout={REBOOT_TIMEOUT_S} reboot_command='systemctl --no-block start reboot.target'"

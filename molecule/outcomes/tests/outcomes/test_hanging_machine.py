@@ -1,4 +1,4 @@
-"""A machine of the lab that runs and lets nobody in is reset, once, with its disk as it was."""
+"""A running lab VM that refuses SSH is reset once and keeps its disk."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from memory_leak_lab.lab import hosts
 from memory_leak_lab.lab.drivers import qemu
 
 
-def test_a_machine_that_lets_nobody_in_is_reset_and_keeps_its_disk(
+def test_a_vm_that_refuses_ssh_is_reset_and_keeps_its_disk(
     host: Any, lab_up: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = host.check_output("cat /proc/sys/kernel/random/boot_id; date > /home/admin/kept; sync")
     host.run("systemctl stop ssh")
-    patience, press_button = hosts.BOOT_TIMEOUT_S, qemu.reset
+    boot_timeout_s, real_reset = hosts.BOOT_TIMEOUT_S, qemu.reset
 
-    def reset(home: Path) -> None:  # patience is short before it, and as ever after it
-        monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", patience)
-        press_button(home)
+    def reset(home: Path) -> None:  # restore the timeout for the boot after the reset
+        monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", boot_timeout_s)
+        real_reset(home)
 
     monkeypatch.setattr(hosts, "BOOT_TIMEOUT_S", 5)
     monkeypatch.setattr(qemu, "reset", reset)

@@ -1,4 +1,4 @@
-"""However the workload was left, status names it, cleanup removes it, and what is not ours stays as it is."""
+"""In every state of the workload, status reports it, cleanup removes it, and foreign files stay untouched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Operate = Callable[..., dict[str, Any]]
 
 
 def is_alive(host: Any, pid: int) -> bool:
-    """Tell whether a process is there."""
+    """Return whether a process exists."""
     return bool(host.run(f"kill -0 {pid}").succeeded)
 
 
@@ -27,7 +27,7 @@ def is_alive(host: Any, pid: int) -> bool:
         ("systemctl freeze memory-leak", "running"),
     ],
 )
-def test_cleanup_works_however_the_service_was_left(
+def test_cleanup_works_in_every_state_of_the_service(
     host: Any, operate: Operate, running: dict[str, Any], command: str, outcome: str
 ) -> None:
     host.run_expect([0], command.format(pid=running["pid"]))
@@ -39,23 +39,23 @@ def test_cleanup_works_however_the_service_was_left(
     assert host.check_output("systemctl show --value --property=LoadState memory-leak.service") == "not-found"
 
 
-def test_setup_starts_afresh_after_a_crash(host: Any, operate: Operate, running: dict[str, Any]) -> None:
+def test_setup_restarts_the_service_after_a_crash(host: Any, operate: Operate, running: dict[str, Any]) -> None:
     host.run_expect([0], f"kill -KILL {running['pid']}")
     record = operate("setup")
     assert (record["outcome"], record["changed"]) == ("running", True)
     assert record["pid"] != running["pid"]
 
 
-def test_what_was_started_by_hand_is_found_and_removed_and_an_editor_survives(
+def test_a_manual_start_is_found_and_removed_and_an_editor_survives(
     host: Any, operate: Operate, running: dict[str, Any]
 ) -> None:
     host.run_expect([0], "systemctl stop memory-leak")
-    by_hand = host.check_output(f"cd $(dirname {WORKLOAD}); python3 workload.py >{LOG} 2>&1 & echo $!")
+    manual = host.check_output(f"cd $(dirname {WORKLOAD}); python3 workload.py >{LOG} 2>&1 & echo $!")
     editor = host.check_output(f"tail -F {WORKLOAD} >/dev/null 2>&1 & echo $!")
     record = operate("status")
     assert (record["outcome"], record["unit"], record["ceiling_bytes"]) == ("running", None, None)
     assert record["pid"] != running["pid"]
-    assert record["pid"] == int(by_hand)
+    assert record["pid"] == int(manual)
     assert operate("cleanup")["outcome"] == "absent"
     assert not is_alive(host, record["pid"])
     assert is_alive(host, int(editor))
@@ -63,7 +63,7 @@ def test_what_was_started_by_hand_is_found_and_removed_and_an_editor_survives(
 
 
 @pytest.mark.usefixtures("absent")
-def test_a_link_and_a_pipe_in_the_way_are_replaced_and_not_followed(host: Any, operate: Operate) -> None:
+def test_a_symlink_and_a_pipe_are_replaced_and_not_followed(host: Any, operate: Operate) -> None:
     host.run_expect([0], f"echo keep >/root/precious; ln -s /root/precious {PID_FILE}; mkfifo {LOG}")
     record = operate("setup")
     assert record["outcome"] == "running"
@@ -74,7 +74,7 @@ def test_a_link_and_a_pipe_in_the_way_are_replaced_and_not_followed(host: Any, o
 
 
 @pytest.mark.usefixtures("absent")
-def test_a_directory_in_the_way_is_refused_and_nothing_touched(host: Any, operate: Operate) -> None:
+def test_a_directory_at_a_configured_path_is_refused_and_nothing_is_touched(host: Any, operate: Operate) -> None:
     host.run_expect([0], f"mkdir {LOG}")
     for operation in ("setup", "reset", "cleanup"):
         record = operate(operation, fails=True)
@@ -86,7 +86,7 @@ def test_a_directory_in_the_way_is_refused_and_nothing_touched(host: Any, operat
 
 
 @pytest.mark.usefixtures("absent")
-def test_somebody_elses_unit_of_that_name_is_refused(host: Any, operate: Operate) -> None:
+def test_a_foreign_unit_with_the_same_name_is_refused(host: Any, operate: Operate) -> None:
     unit = "/etc/systemd/system/memory-leak.service"
     host.run_expect([0], f"printf '[Service]\\nExecStart=/bin/sleep 600\\n' >{unit}; systemctl daemon-reload")
     host.run_expect([0], "systemctl start memory-leak")
@@ -100,7 +100,7 @@ def test_somebody_elses_unit_of_that_name_is_refused(host: Any, operate: Operate
 
 
 @pytest.mark.usefixtures("absent")
-def test_cleanup_finds_the_service_under_any_name(host: Any, operate: Operate) -> None:
+def test_cleanup_finds_the_service_whatever_its_name(host: Any, operate: Operate) -> None:
     names = "memory_leak_unit=cache memory_leak_directory=/srv/cache/app memory_leak_log_file=/var/log/cache.log"
     record = operate("setup", "-e", names, "-e", "memory_leak_pid_file=/run/cache.pid")
     assert (record["outcome"], record["unit"]) == ("running", "cache.service")
@@ -113,7 +113,7 @@ def test_cleanup_finds_the_service_under_any_name(host: Any, operate: Operate) -
 
 
 @pytest.mark.usefixtures("absent")
-def test_other_peoples_files_stay(host: Any, operate: Operate) -> None:
+def test_cleanup_keeps_foreign_files(host: Any, operate: Operate) -> None:
     operate("setup")
     host.run_expect([0], "touch /mcp/scenarios/memory-leak/notes.txt")
     record = operate("cleanup")
@@ -123,16 +123,14 @@ def test_other_peoples_files_stay(host: Any, operate: Operate) -> None:
     host.run_expect([0], "rm -r /mcp")
 
 
-def test_a_wrong_pid_file_is_put_right_and_the_leak_left_alone(
-    host: Any, operate: Operate, running: dict[str, Any]
-) -> None:
+def test_setup_fixes_a_wrong_pid_file_without_a_restart(host: Any, operate: Operate, running: dict[str, Any]) -> None:
     host.run_expect([0], f"echo 1 >{PID_FILE}")
     record = operate("setup")
     assert (record["changes"], record["pid"]) == ([f"write {PID_FILE}"], running["pid"])
     assert host.file(PID_FILE).content_string == f"{running['pid']}\n"
 
 
-def test_cleanup_does_not_believe_the_pid_file(host: Any, operate: Operate) -> None:
+def test_cleanup_does_not_trust_the_pid_file(host: Any, operate: Operate) -> None:
     operate("setup")
     bystander = host.check_output("sleep 600 >/dev/null 2>&1 & echo $!")
     host.run_expect([0], f"echo {bystander} >{PID_FILE}")
@@ -144,7 +142,7 @@ def test_cleanup_does_not_believe_the_pid_file(host: Any, operate: Operate) -> N
 @pytest.mark.parametrize(
     "change", ["memory_leak_rate_mib_per_min=45", "memory_leak_memory_max=512M", "memory_leak_log_file=/tmp/other.log"]
 )
-def test_check_mode_predicts_what_a_changed_definition_does(
+def test_check_mode_predicts_the_changes_of_another_definition(
     operate: Operate, running: dict[str, Any], change: str
 ) -> None:
     predicted = operate("setup", "-e", change, "--check")
@@ -156,7 +154,7 @@ def test_check_mode_predicts_what_a_changed_definition_does(
     assert operate("setup", "-e", change)["changed"] is False
 
 
-def test_an_altered_source_on_the_host_restarts_the_service(
+def test_a_modified_workload_file_is_restored_and_restarted(
     host: Any, operate: Operate, running: dict[str, Any]
 ) -> None:
     host.run_expect([0], f"echo '# altered' >>{WORKLOAD}")
@@ -188,7 +186,7 @@ def test_check_mode_predicts_reset_and_cleanup(operate: Operate, running: dict[s
         ("ansible_become=false", "failed", "root"),
     ],
 )
-def test_what_can_not_be_started_says_why_and_leaves_nothing(
+def test_a_failed_start_reports_the_cause_and_leaves_nothing(
     host: Any, operate: Operate, variable: str, outcome: str, word: str
 ) -> None:
     record = operate("setup", "-e", variable, fails=True)
@@ -203,7 +201,7 @@ def test_what_can_not_be_started_says_why_and_leaves_nothing(
     ("operation", "outcome"), [("status", "stopped"), ("setup", "running"), ("reset", "running"), ("cleanup", "absent")]
 )
 @pytest.mark.usefixtures("running")
-def test_a_reboot_ends_it_and_every_operation_goes_on_from_there(
+def test_every_operation_works_after_a_reboot(
     reboot: Callable[[], None], operate: Operate, operation: str, outcome: str
 ) -> None:
     reboot()

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
 from ..contract import VARIANTS, GroundTruthLine, Record, StatusReport, Variant
-from ..escaping import cell
+from ..escaping import cell, printable_values
 from ..schema import fields
 
-MOST_RECORD_BYTES = 1 << 18  # of the end of a host's file: some sixty lines with samples
+LONGEST_NAME = 150  # of a file that is named after a host
+BLOCK_BYTES = 1 << 16
 INTERVAL = "rate_ci95_mib_per_min"
 
 
@@ -34,27 +37,57 @@ def recorded_variant(directory: Path, host: str) -> Variant | None:
 
     An operation that was refused or failed left the host as it was, so it doesn't count.
     """
-    try:
-        with (directory / file_name(host)).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - MOST_RECORD_BYTES))
-            lines = file.read().splitlines()
-    except OSError:
-        return None
-    for text in reversed(lines):
+    for text in _lines_backwards(directory / file_name(host)):
+        if b'"event": "observation"' in text:
+            continue
         try:
             line = json.loads(text)
             event, variant, outcome = line["event"], line["variant"], line["outcome"]
-        except (ValueError, TypeError, KeyError):  # cut short by the seek, or torn
+        except (ValueError, TypeError, KeyError, RecursionError):  # torn
             continue
         if event in ("setup", "reset", "cleanup") and outcome not in ("failed", "refused"):
             return cast(Variant, variant) if event != "cleanup" and variant in VARIANTS else None
     return None
 
 
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file from its end; none where there is no such file."""
+    try:
+        descriptor = _open_own(path, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        place, rest = file.seek(0, os.SEEK_END), b""
+        while place > 0:
+            size = min(BLOCK_BYTES, place)
+            place -= size
+            rest, *lines = (os.pread(descriptor, size, place) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest
+
+
+def _open_own(path: Path, flags: int) -> int:
+    """Open a regular file of this user's and return its descriptor. Raises OSError for any other, which is never waited for."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in _operators() or status.st_mode & 0o022:
+        os.close(descriptor)
+        raise NotPrivateError(f"{path} is no regular file of this user's alone: remove it, or choose another directory")
+    return descriptor
+
+
+def _operators() -> set[int]:
+    """Return the users whose files count as the operator's own: this one, root, and who called sudo."""
+    caller = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    return {0, os.geteuid(), *([int(caller)] if caller.isdecimal() else [])}
+
+
 def file_name(host: str) -> str:
-    """Return the name of a host's file of ground truth: no name of a host is a path."""
-    return f"{quote(host, safe='')}.jsonl"
+    """Return the name of a host's file of ground truth: no name of a host is a path, nor too long for one."""
+    name = quote(host, safe="")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(host.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return f"{name}.jsonl"
 
 
 def base_directory(role: Path) -> Path:
@@ -83,7 +116,7 @@ def _csv(hosts: list[Record]) -> str:
     for host in hosts:
         low, high = host["rate_ci95_mib_per_min"] or (None, None)
         row = {**host, "rate_ci95_low_mib_per_min": low, "rate_ci95_high_mib_per_min": high}
-        writer.writerow({name: cell(value) for name, value in row.items()})
+        writer.writerow({name: cell(printable_values(value)) for name, value in row.items()})
     return text.getvalue()
 
 
@@ -91,18 +124,24 @@ def replace(path: Path, text: str, private: bool = False) -> None:
     """Write a file whole or not at all, so that no reader sees half of it; a `private` one for its owner alone."""
     options = {"dir": path.parent, "prefix": f".{path.name}.", "delete": False, "encoding": "utf-8"}
     with tempfile.NamedTemporaryFile("w", **options) as file:  # type: ignore[call-overload]
-        file.write(text)
-    if not private:
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(file.name).chmod(0o666 & ~mask)
-    Path(file.name).replace(path)
+        try:
+            file.write(text)
+            if not private:
+                mask = os.umask(0)
+                os.umask(mask)
+                os.fchmod(file.fileno(), 0o666 & ~mask)
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory. Raises OSError, also where it is a link of somebody else's, as there may be in a shared directory."""
-    if directory.is_symlink() and directory.lstat().st_uid not in (0, os.geteuid()):
-        raise PermissionError(f"{directory} is a link of user {directory.lstat().st_uid}: choose another directory")
+    """Make a directory. Raises OSError, also where a link of somebody else's leads there, as in a shared directory."""
+    for way in (directory, *directory.parents):
+        if way.is_symlink() and way.lstat().st_uid not in _operators():
+            raise PermissionError(f"{way} is a link of user {way.lstat().st_uid}: choose another directory")
     directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -115,8 +154,14 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
     make_directory(directory)
-    if directory.stat().st_mode & 0o077:
-        mode = stat.S_IMODE(directory.stat().st_mode)
+    status = directory.stat()
+    if status.st_uid not in _operators():
+        raise NotPrivateError(
+            f"memory_leak_ground_truth_dir {directory} belongs to user {status.st_uid}: it holds the answer key, so it must be "
+            "yours. Choose another directory"
+        )
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
         raise NotPrivateError(
             f"memory_leak_ground_truth_dir {directory} has mode {mode:04o}: it holds the answer key, so nobody else may enter "
             f"it. chmod 0700 {directory}, or choose another directory"
@@ -130,7 +175,7 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
     line = known | {"time": arrived.isoformat(timespec="milliseconds"), "event": event, "samples": samples}
     path = directory / file_name(record["host"])
     text = json.dumps(line, allow_nan=False).encode() + b"\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = _open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     with os.fdopen(descriptor, "r+b") as file:
         # Whole lines only, whoever else appends to it, and whatever a writer that was killed left.
         fcntl.flock(file, fcntl.LOCK_EX)

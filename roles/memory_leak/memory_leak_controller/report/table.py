@@ -56,10 +56,14 @@ def row(record: Record) -> tuple[str, ...]:
         record["outcome"],
         str(record["pid"] or ""),
         "" if rss is None else f"{rss / 1024**2:.1f}",
-        "" if rate is None or interval is None else f"{rate:.2f} ±{(interval[1] - interval[0]) / 2:.2f}",
+        "" if rate is None or interval is None else f"{_short(rate)} ±{_short((interval[1] - interval[0]) / 2)}",
         "" if record["oom_in_s"] is None else span(record["oom_in_s"]),
         printable(record["message"], LONGEST_MESSAGE),
     )
+
+
+def _short(number: float) -> str:
+    return f"{number:.2f}" if abs(number) < 1e6 else f"{number:.1e}"
 
 
 def span(seconds: float) -> str:

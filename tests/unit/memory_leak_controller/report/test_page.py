@@ -1,4 +1,4 @@
-"""report.html as a file: nothing from a network, nothing of a host taken for markup."""
+"""report.html as a file: self-contained, with text from hosts escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memory_leak_controller import contract
 from memory_leak_controller.report import page
 
 
-def test_page_holds_what_it_shows_and_needs_no_network(tmp_path: Path) -> None:
+def test_page_is_self_contained_and_escapes_host_names(tmp_path: Path) -> None:
     hosts = [*fleet(2), contract.record("</script><script>alert(1)", "leaking", result())]
     page.write({"generated_at": "now", "operation": "status", "hosts": hosts}, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

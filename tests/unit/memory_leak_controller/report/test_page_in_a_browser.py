@@ -1,4 +1,4 @@
-"""report.html in a headless Chromium: it opens without an error, shows its plots, sorts and filters, also on a phone."""
+"""report.html in a headless Chromium: plots, sorting, filtering and a phone layout, without console errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PHONE = (390, 844)
 
 
 def show(browser: Any, directory: Path, count: int) -> None:
-    """Open the report on a fleet, in a window like a desktop's, and wait for its plots."""
+    """Open the report of a fleet in a desktop-sized window and wait for its plots."""
     page.write({"generated_at": "now", "operation": "status", "hosts": fleet(count)}, directory / "report.html")
     browser.set_window_size(1200, 900)
     browser.get(f"file://{directory}/report.html")
@@ -26,17 +26,17 @@ def show(browser: Any, directory: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 12, 500])
-def test_page_opens_without_an_error_and_shows_every_host(browser: Any, tmp_path: Path, count: int) -> None:
+def test_page_opens_without_errors_and_shows_every_host(browser: Any, tmp_path: Path, count: int) -> None:
     show(browser, tmp_path, count)
     assert browser.get_log("browser") == []
-    measured = count - (count >= 7)  # one does not answer
+    measured = count - (count >= 7)  # one host is unreachable
     drawn = "return document.querySelectorAll('#{} .scatterlayer .trace').length"
     assert browser.execute_script(drawn.format("available")) == measured
-    assert browser.execute_script(drawn.format("rss")) > measured  # and the line of the target rate
+    assert browser.execute_script(drawn.format("rss")) > measured  # plus the target rate line
     assert len(browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")) == count
 
 
-def test_table_sorts_by_number_and_by_name_both_ways(browser: Any, tmp_path: Path) -> None:
+def test_table_sorts_numbers_and_names_in_both_directions(browser: Any, tmp_path: Path) -> None:
     show(browser, tmp_path, 12)
     headings = browser.find_elements(By.CSS_SELECTOR, "#table th button")
     headings[0].click()
@@ -50,7 +50,7 @@ def test_table_sorts_by_number_and_by_name_both_ways(browser: Any, tmp_path: Pat
     assert headings[4].find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
 
 
-def test_filter_leaves_what_matches(browser: Any, tmp_path: Path) -> None:
+def test_filter_shows_only_matching_rows(browser: Any, tmp_path: Path) -> None:
     show(browser, tmp_path, 12)
     browser.find_element(By.ID, "filter").send_keys("stalled")
     assert column(browser, 0) == ["host3"]

@@ -1,4 +1,4 @@
-"""The files for programs, and the ground truth."""
+"""Machine-readable files and the ground truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 MIB = 1024**2
 
 
-def test_status_json_is_as_its_schema_says(tmp_path: Path) -> None:
+def test_status_json_matches_its_schema(tmp_path: Path) -> None:
     records.write(tmp_path / "reports", "status", fleet(12), NOW)
     status = json.loads((tmp_path / "reports" / "status.json").read_text())
     jsonschema.validate(status, SCHEMA)
@@ -38,7 +38,7 @@ def test_status_json_is_as_its_schema_says(tmp_path: Path) -> None:
     assert [len(host["samples"]) for host in status["hosts"]] == [61] * 6 + [0] + [61] * 5
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**status, "hosts": [{**status["hosts"][0], "outcome": "fine"}]}, SCHEMA)
-    assert list((tmp_path / "reports").iterdir()).__len__() == 2  # no temporary file stays
+    assert list((tmp_path / "reports").iterdir()).__len__() == 2  # no temporary file is left
 
 
 def test_status_csv_has_a_line_per_host(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_status_csv_has_a_line_per_host(tmp_path: Path) -> None:
     assert (lines[6]["outcome"], lines[6]["pid"], lines[6]["message"]) == ("unreachable", "", "no answer")
 
 
-def test_ground_truth_is_private_and_grows_by_a_line_per_event(tmp_path: Path) -> None:
+def test_ground_truth_is_private_and_gets_a_line_per_event(tmp_path: Path) -> None:
     directory = tmp_path / "ground_truth"
 
     def append(event: str, outcome: str, found: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ def test_ground_truth_is_private_and_grows_by_a_line_per_event(tmp_path: Path) -
     assert lines[2]["samples"] == []
 
 
-def test_a_directory_that_others_may_enter_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_ground_truth_directory_open_to_others_is_refused_and_unchanged(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(records.NotPrivateError, match=r"memory_leak_ground_truth_dir .* has mode 0755"):
         records.append_ground_truth(tmp_path, "setup", contract.record("web1", "running", result()), NOW)
@@ -78,7 +78,7 @@ def test_a_directory_that_others_may_enter_is_refused_and_left_as_it_is(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
+def test_a_symlink_owned_by_another_user_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "reports"
     link.symlink_to(tmp_path)
     records.make_directory(link)
@@ -88,7 +88,7 @@ def test_a_link_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
             records.make_directory(link)
 
 
-def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path: Path) -> None:
+def test_the_recorded_variant_is_kept_from_the_last_setup_until_cleanup(tmp_path: Path) -> None:
     directory = tmp_path / "ground_truth"
     assert records.recorded_variant(directory, "web1") is None
 
@@ -112,7 +112,7 @@ def test_the_recorded_variant_is_that_of_the_last_setup_until_a_cleanup(tmp_path
     assert records.recorded_variant(directory, "web1") == "control"
 
 
-def test_a_text_of_a_host_is_no_formula_in_the_csv(tmp_path: Path) -> None:
+def test_text_from_a_host_cannot_be_a_formula_in_the_csv(tmp_path: Path) -> None:
     found = result(message="=HYPERLINK(1)", rate_mib_per_min=-3.0)
     records.write(tmp_path, "status", [contract.record("web1", "off_rate", found)], NOW)
     [line] = csv.DictReader((tmp_path / "status.csv").open())

@@ -1,4 +1,4 @@
-"""The table: worst first, exceptions of a large fleet, time spans."""
+"""The table: order, exceptions in a large fleet, time spans."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXCEPTIONS = {"host3", "host7", "host11"}
 
 
 @pytest.mark.parametrize("host", ["../../x", "web/1", "..", "²", "a b", "x\u202e", "7" * 99])
-def test_no_name_of_a_host_is_a_path(tmp_path: Path, host: str) -> None:
+def test_a_host_name_is_never_used_as_a_path(tmp_path: Path, host: str) -> None:
     directory = tmp_path / "inner" / "ground_truth"
     records.append_ground_truth(directory, "setup", contract.record(host, "running", result()), NOW)
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -49,7 +49,7 @@ def test_table_lists_the_worst_first_and_counts() -> None:
     assert text.endswith(summary)
 
 
-def test_table_of_a_large_fleet_lists_the_exceptions_alone() -> None:
+def test_table_of_a_large_fleet_lists_only_exceptions() -> None:
     listed, summary = table.rows(fleet(500), EXCEPTIONS)
     assert [record["host"] for record in listed] == ["host7", "host3", "host11"]
     assert summary.startswith("500 hosts: 1 unreachable, 1 stalled, 1 off_rate, 497 leaking (497 not listed")
