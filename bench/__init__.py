@@ -1,1 +1,1 @@
-"""How fast the role is on a fleet, beside plain ssh and its peers, and how straight the workload grows: `script/bench`."""
+"""Benchmarks the role's speed on a fleet against plain ssh and its peers, and the workload's linearity: `script/bench`."""

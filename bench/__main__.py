@@ -1,4 +1,4 @@
-"""Measure, and write `results.json`, `results.md` and `setup.svg`: `script/bench --help` says how."""
+"""Run the benchmarks and write `results.json`, `results.md` and `setup.svg`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes: fewer sizes, rounds and peers")
-    parser.add_argument("--hosts", type=int, nargs="+", help="sizes of the fleet (1 5 10 25 50 100; quick: 1 10 25)")
-    parser.add_argument("--peer-hosts", type=int, nargs="+", help="sizes at which the peers run (10 50; quick: 10)")
+    parser.add_argument("--hosts", type=int, nargs="+", help="fleet sizes (1 5 10 25 50 100; quick: 1 10 25)")
+    parser.add_argument("--peer-hosts", type=int, nargs="+", help="fleet sizes for the peers (10 50; quick: 10)")
     parser.add_argument("--rounds", type=int, help="rounds of the role and of ssh (5; quick: 2)")
     parser.add_argument("--peer-rounds", type=int, help="rounds of the peers (3; quick: 1)")
     parser.add_argument("--workload-seconds", type=int, help="how long the workload runs (300; quick: 30)")
@@ -54,14 +54,14 @@ def arguments() -> argparse.Namespace:
 
 
 class Bench:
-    """Runs contenders on a fleet and collects what each run cost."""
+    """Runs contenders on a fleet and records the cost of each run."""
 
     def __init__(self, fleet: Fleet):
         self.fleet = fleet
         self.runs: list[dict[str, Any]] = []
 
     def round(self, contender: Contender, count: int, keep_open: bool, count_round_trips: bool) -> None:
-        """Run all operations of a contender once, in their order, with connections kept open or not."""
+        """Run all operations of a contender once, in order, with connections kept open or not."""
         fleet = self.fleet
         connections = "warm" if keep_open else "cold"
         for operation in contender.operations:
@@ -75,7 +75,7 @@ class Bench:
             expected = LEAVES_RUNNING.get(operation)
             if expected is not None and fleet.running(count) != count * expected:
                 raise measure.BenchError(
-                    f"after {operation} by {contender.name} it runs on {fleet.running(count)} hosts"
+                    f"after {operation} by {contender.name} the workload runs on {fleet.running(count)} of {count} hosts"
                 )
             after = fleet.round_trips(count) if count_round_trips else []
             self.runs.append(
@@ -101,7 +101,7 @@ class Bench:
                         self.round(contender, count, keep_open, count_round_trips=number == 0)
 
     def memory(self, counts: list[int]) -> list[dict[str, Any]]:
-        """Return the controller's memory during a setup, by the number of hosts."""
+        """Return the controller's peak memory during a setup, by number of hosts."""
         role = contenders.basic(self.fleet)[-1]
         found = []
         for count in counts:
@@ -111,7 +111,7 @@ class Bench:
         return found
 
     def forks(self, count: int, rounds: int) -> list[dict[str, Any]]:
-        """Return what setup and cleanup together take, with cold connections, by the number of forks."""
+        """Return the total time of setup and cleanup with cold connections, by number of forks."""
         role = contenders.basic(self.fleet)[-1]
         found = []
         for _round in range(rounds):
@@ -127,7 +127,7 @@ class Bench:
 
 
 def computer() -> dict[str, Any]:
-    """Return what the numbers depend on: this computer and the versions of the programs."""
+    """Return what the results depend on: this computer and the versions of the programs."""
     packages = ("ansible-core", "mitogen", "parallel-ssh")
     return {
         "processors": os.cpu_count(),
@@ -140,7 +140,7 @@ def computer() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure everything that was asked for. An interrupt (SIGINT, SIGTERM) ends the rounds, and what there is is reported."""
+    """Run all requested benchmarks. SIGINT or SIGTERM ends the rounds; the results so far are reported."""
     chosen = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -156,7 +156,7 @@ def main() -> None:
                 bench.fleet_rounds(chosen)
             except KeyboardInterrupt:
                 CONSOLE.print("interrupted: no more rounds")
-                role = contenders.basic(fleet)[-1]  # which cleans up from any state
+                role = contenders.basic(fleet)[-1]  # its cleanup works from any state
                 measure.run(role.command("cleanup", len(fleet.hosts)), fleet.work / "log")
             typical = 50 if 50 in sizes else sizes[-1]
             results["memory"] = bench.memory(chosen.hosts)

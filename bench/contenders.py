@@ -1,4 +1,4 @@
-"""Who is measured on the fleet, and by which commands: the role, plain ssh, and its peers."""
+"""The contenders measured on the fleet and their commands: the role, plain ssh, and peers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from memory_leak_lab.lab.fleet import PARALLEL_SSH, Fleet
 PEERS = steps.PROJECT / "bench" / "peers"
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 ANSIBLE_CORE_RS = str(steps.PROJECT / ".venv-ansible-core-rs" / "bin" / "ansible")
-# What an operation leaves behind: the workload running on every host, or on none. The others change nothing.
+# Whether the workload runs on every host or on none after an operation. Other operations change nothing.
 LEAVES_RUNNING = {"setup": True, "reset": True, "cleanup": False}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do the work: its operations in the order they are run, and the command for each on so many hosts."""
+    """One way to do the work: its operations in the order they are run, and the command for each."""
 
     name: str
     operations: tuple[str, ...]
-    command: Callable[[str, int], list[str]]  # of an operation and a number of hosts
-    kept: tuple[bool, ...]  # whether with connections that are kept open, or without, or both
+    command: Callable[[str, int], list[str]]  # (operation, number of hosts) -> command
+    kept: tuple[bool, ...]  # connection modes to measure; True: connections are kept open
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def basic(fleet: Fleet) -> list[Contender]:
-    """Return those that are measured at every size: the limit, which is plain ssh that connects anew, and the role."""
+    """Return the contenders measured at every size: plain ssh with new connections, which is the limit, and the role."""
 
     def ssh(operation: str, count: int) -> list[str]:
         return fleet.parallel_ssh(_script(fleet, operation), count, keep_open=False)
@@ -54,7 +54,7 @@ def _script(fleet: Fleet, operation: str) -> Path:
 
 
 def peers(fleet: Fleet) -> list[Contender]:
-    """Return the other ways to do it by ssh, and the ordinary role of six tasks (its setup) under the engines that run such."""
+    """Return other ways to use ssh, and the setup of an ordinary six-task role under several engines."""
     variables = fleet.work / "peers.json"
     variables.write_text(json.dumps(steps.peer_variables()))
     settings = {"ANSIBLE_CONFIG": str(PEERS / "ansible.cfg")}

@@ -1,4 +1,4 @@
-"""Wait until this computer is idle, so that what ran before costs nobody who is measured next."""
+"""Waits until this computer is idle, so that earlier runs do not affect the next measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IDLE_BELOW_PERCENT = 25  # a hundred workloads take 15
 
 
 def settle(fleet: Fleet) -> None:
-    """Close all connections and wait until this computer has done with what was started before, so that it costs nobody."""
+    """Close all connections and wait until this computer is idle, at most SETTLE_TIMEOUT_S."""
     fleet.close_connections()
     deadline = time.monotonic() + SETTLE_TIMEOUT_S
     while psutil.cpu_percent(interval=0.2) > IDLE_BELOW_PERCENT and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""One command measured: its time, its processor time and its memory."""
+"""Measures a command: its time, CPU time and memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SAMPLE_EVERY_S = 0.02
 
 
 class BenchError(Exception):
-    """A contender did not do its work; the message holds what it said."""
+    """A contender failed; the message contains its output."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost: wall-clock time, processor time of its processes (without ssh masters that it leaves running)."""
+    """Cost of a command: wall-clock time, and CPU time of its processes without ssh masters that it leaves running."""
 
     seconds: float
     cpu_s: float
@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """The memory of a command's processes at their peak: the first one's resident set, what each fork has for itself, and all.
+    """Peak memory of a command: RSS of its first process, private memory (USS) of its largest fork, and the total.
 
     `all_bytes` counts shared pages once (proportional set size).
     """
@@ -42,25 +42,25 @@ class Memory:
 
 
 def run(command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> Cost:
-    """Run a command to its end and return its cost. Raises BenchError if it fails."""
+    """Run a command and return its cost. Raises BenchError if it fails."""
     with log.open("wb") as output:
         began = time.perf_counter()
         process = _start(command, output.fileno(), environment)
         try:
             _pid, status, usage = os.wait4(process.pid, 0)
         except KeyboardInterrupt:
-            process.terminate()  # what it started on the hosts ends with the fleet, or in the next round
+            process.terminate()  # the next round, or the end of the fleet, stops what it started on the hosts
             process.wait()
             raise
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise BenchError(f"{' '.join(command)[:200]} ended with {process.returncode}:\n{_tail(log)}")
+        raise BenchError(f"{' '.join(command)[:200]} exited with status {process.returncode}:\n{_tail(log)}")
     return Cost(seconds, usage.ru_utime + usage.ru_stime)
 
 
 def memory(command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> Memory:
-    """Run a command to its end and return the peaks of its memory. The sampling slows it down: its time is not measured."""
+    """Run a command and return its peak memory. Sampling slows it down, so its time is not measured."""
     parent = fork = everything = 0
     with log.open("wb") as output:
         process = _start(command, output.fileno(), environment)
@@ -82,7 +82,7 @@ def memory(command: list[str], log: Path, environment: Mapping[str, str] | None 
 
 def _start(command: list[str], output: int, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     settings = os.environ | dict(environment or {})
-    # As for a user, Python may keep what it has compiled: compiling at each start would be measured along.
+    # Let Python cache bytecode, as for a user: otherwise compilation at each start would be measured, too.
     settings.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.Popen(
         command,

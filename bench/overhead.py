@@ -1,4 +1,4 @@
-"""What validation and the report cost the controller, in processor time: `python -m bench.overhead HOSTS` prints JSON."""
+"""Measures the controller's CPU time for validation and the report: `python -m bench.overhead HOSTS` prints JSON."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from memory_leak_controller.report import page, records, table
 
 
 class Terminal:
-    """Stands in for stdout and claims to be a terminal, at which the report becomes a table."""
+    """Stands in for stdout and claims to be a terminal, on which the report is a table."""
 
     encoding = "utf-8"
 
     def isatty(self) -> bool:
-        """Tell that it is a terminal."""
+        """Return True."""
         return True
 
     def write(self, _text: str) -> int:
-        """Take a text and drop it."""
+        """Discard a text."""
         return 0
 
     def flush(self) -> None:
@@ -30,7 +30,7 @@ class Terminal:
 
 
 def validation_s(hosts: int) -> float:
-    """Return the processor time of validating the role's defaults for so many hosts."""
+    """Return the CPU time in seconds for validating the role's defaults for a number of hosts."""
     values = validation.DEFAULTS
     began = time.process_time()
     for _host in range(hosts):
@@ -40,7 +40,7 @@ def validation_s(hosts: int) -> float:
 
 
 def report_s(hosts: int, terminal: bool) -> float:
-    """Return the processor time of the report on so many hosts, on a terminal or not, with the imports that it needs."""
+    """Return the CPU time in seconds of a report on a number of hosts, including its imports."""
     known = {"pid": 4711, "rss_bytes": 12_000_000, "oom_in_s": 2000, "message": "a warning that says what to do"}
     stdout = sys.stdout
     began = time.process_time()

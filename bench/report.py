@@ -1,4 +1,4 @@
-"""The results as tables in the terminal, as Markdown, as JSON and as a picture."""
+"""Writes the results as tables in the terminal, as Markdown, JSON and a picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Key = tuple[str, str, str, int]  # contender, operation, connections, hosts
 
 
 class Results:
-    """The results of a run, with the medians that all tables are made of."""
+    """The results of a run, with the medians for all tables."""
 
     def __init__(self, results: dict[str, Any]):
         self.results = results
@@ -39,18 +39,18 @@ class Results:
         for run in results["runs"]:
             self.runs[run["contender"], run["operation"], run["connections"], run["hosts"]].append(run)
         sizes = {name: hosts for name, _operation, _connections, hosts in sorted(self.runs, key=lambda key: key[3])}
-        # The largest size at which the peers ran, too, unless the run was interrupted before any did.
+        # The largest size at which peers ran, or of all if the run was interrupted before any peer ran.
         self.hosts = max((sizes[peer] for peer in PEERS if peer in sizes), default=max(sizes.values()))
 
     def seconds(self, contender: str, operation: str, connections: str, hosts: int) -> float:
-        """Return the median of the seconds, or NaN if that was not measured."""
+        """Return the median of the seconds, or NaN if not measured."""
         runs = self.runs.get((contender, operation, connections, hosts))
         return statistics.median(run["seconds"] for run in runs) if runs else math.nan
 
     def ratio(self, contender: str, operation: str, connections: str, hosts: int) -> float:
-        """Return the median of the ratios to plain ssh that connects anew for the same steps, round by round.
+        """Return the median of the per-round ratios to plain ssh with new connections for the same steps.
 
-        A ratio within a round cancels what else the computer did at the time. A second setup is compared to ssh's only one.
+        A ratio within a round cancels other load on the computer. A second setup is compared with ssh's only one.
         """
         limit = self.runs.get((LIMIT, operation.removesuffix(" again"), "cold", hosts), [])
         runs = self.runs.get((contender, operation, connections, hosts), [])
@@ -58,7 +58,7 @@ class Results:
         return statistics.median(ratios) if ratios else math.nan
 
     def runs_table(self) -> Rows:
-        """Return every series: its median and spread, its ratio to the limit, processor time and round trips."""
+        """Return every series: median, spread, ratio to the limit, CPU time and round trips."""
         rows = [["hosts", "who", "operation", "connections", "seconds", "spread", "÷ ssh", "CPU s", "round trips"]]
         for (name, operation, connections, hosts), runs in sorted(self.runs.items(), key=lambda item: item[0][3]):
             seconds = sorted(run["seconds"] for run in runs)
@@ -79,7 +79,7 @@ class Results:
         return rows
 
     def goals_table(self) -> Rows:
-        """Return what was to be reached, and what was."""
+        """Return the goals and the measured values."""
         rows = [[f"measure, {self.hosts} hosts", "goal", "measured"]]
         for connections, goal in (("cold", 1.5), ("warm", 0.8)):
             for operation in ("setup", "cleanup", "reset"):
@@ -88,7 +88,7 @@ class Results:
         own = self.runs.get((ROLE, "setup", "cold", self.hosts), [])
         for peer, least in zip(PEERS, (10, 10, 4, 1.6), strict=True):
             theirs = self.runs.get((peer, "setup", "cold", self.hosts), [])
-            # Round by round, since peers run in fewer of them.
+            # Compare round by round, since peers run in fewer rounds.
             ratios = [run["seconds"] / of["seconds"] for run, of in zip(theirs, own, strict=False)]
             value = statistics.median(ratios) if ratios else math.nan
             rows.append([f"{peer} ÷ this role's setup", f"≥ {least}", f"{value:.2f}"])
@@ -111,7 +111,7 @@ class Results:
         return rows
 
     def exponent(self, operation: str) -> float:
-        """Return the slope of time over hosts, both logarithmic, from 10 hosts on, or NaN for a single size."""
+        """Return the slope of log(time) over log(hosts) from 10 hosts, or NaN with fewer than two sizes."""
         sizes = sorted({hosts for name, _operation, _connections, hosts in self.runs if name == ROLE and hosts >= 10})
         if len(sizes) < 2:
             return math.nan
@@ -119,7 +119,7 @@ class Results:
         return statistics.linear_regression([math.log(size) for size in sizes], times).slope
 
     def memory_table(self) -> Rows:
-        """Return the controller's memory by the number of hosts."""
+        """Return the controller's memory by number of hosts."""
         rows = [["hosts", "parent MiB", "each fork's own MiB", "all processes MiB"]]
         for found in self.results["memory"]:
             values = (found["parent_bytes"], found["fork_bytes"], found["all_bytes"])
@@ -127,7 +127,7 @@ class Results:
         return rows
 
     def forks_table(self) -> Rows:
-        """Return the time of setup and cleanup by the number of forks."""
+        """Return the time of setup and cleanup by number of forks."""
         by_forks = defaultdict(list)
         for found in self.results["forks"]:
             by_forks[found["forks"]].append(found["seconds"])
@@ -137,7 +137,7 @@ class Results:
         return rows
 
     def workload_table(self) -> Rows:
-        """Return how straight the workload grew."""
+        """Return the linearity of the workload's growth."""
         rows = [["rate", "measured", "slope error %", "R²", "largest residual MiB", "CPU %", "RSS MiB"]]
         for found in self.results["workload"]:
             rows.append(
@@ -163,7 +163,7 @@ class Results:
 
 
 def write(results: dict[str, Any], directory: Path, console: Console) -> None:
-    """Show the tables and write `results.json`, `results.md` and `setup.svg` into a directory."""
+    """Print the tables, and write `results.json`, `results.md` and `setup.svg` to a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     found = Results(results)
@@ -196,7 +196,7 @@ def _markdown(rows: Rows) -> list[str]:
 
 
 def _plot(found: Results, path: Path) -> None:
-    """Draw the time of a setup over the number of hosts, both logarithmic."""
+    """Plot setup time over number of hosts, both logarithmic."""
     mpl.rcParams.update({"svg.hashsalt": "memory-leak", "font.size": 10})
     figure, axes = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
     for (contender, connections), color in COLORS.items():

@@ -1,4 +1,4 @@
-"""The scenario's steps as plain shell scripts: what an operator would send over ssh without any tool. They set the limit."""
+"""The scenario's steps as plain shell scripts, as an operator would send them over ssh. They set the limit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ UNIT = DEFINITION["unit"]
 
 
 def start_command(properties: list[str]) -> str:
-    """Return the shell command that starts the workload in a unit of these properties."""
+    """Return the shell command that starts the workload in a unit with these properties."""
     options = [f"--unit={UNIT}", *(f"--property={setting}" for setting in properties)]
     return shlex.join(["systemd-run", "--quiet", *options, "--", *service.command(DEFINITION)])
 
 
 def scripts() -> dict[str, str]:
-    """Return the shell script of each operation: setup, status, reset, cleanup. The unit is the one that the role starts."""
+    """Return the shell script of each operation: setup, status, reset, cleanup. The unit is the role's own."""
     directory, log_file, pid_file = DEFINITION["directory"], DEFINITION["log_file"], DEFINITION["pid_file"]
     setup = (
         f"mkdir -p {directory}\n"
@@ -42,7 +42,7 @@ def scripts() -> dict[str, str]:
 
 
 def peer_variables() -> dict[str, str]:
-    """Return the variables of the six-task role, which writes its PID file by a task and so needs no hook for that."""
+    """Return the variables of the six-task role. It needs no hook for the PID file: a task writes it."""
     hooks = ("ExecStartPost=", "ExecStopPost=")
     properties = [setting for setting in service.properties(DEFINITION) if not setting.startswith(hooks)]
     return {

@@ -1,4 +1,4 @@
-"""How straight the workload grows at several rates, side by side on this computer."""
+"""Measures the linearity of the workload's growth at several rates, side by side on this computer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WARM_UP_S = 3
 
 @dataclass(frozen=True)
 class Result:
-    """One rate: the target slope and the one measured, how straight, and what it cost."""
+    """Result for one rate: target and measured slope, linearity, and cost."""
 
     target_rate_mib_per_min: float
     rate_mib_per_min: float
@@ -34,7 +34,7 @@ class Result:
 
 
 def measure(seconds: int, work: Path) -> list[Result]:
-    """Run the workload at each rate for so many seconds, sample its RSS every second, and fit a line to it."""
+    """Run the workload at each rate for `seconds`, sample its RSS every second, and fit a line to it."""
     started = []
     try:
         for rate in RATES_MIB_PER_MIN:

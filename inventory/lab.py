@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Ansible inventory of the local lab: its running hosts, in the group memory_leak; nothing when it is down.
+"""Ansible inventory of the local lab: its running hosts, in the group memory_leak. Empty when the lab is down.
 
-The lab is the one called "default", or the one named by the environment variable MEMORY_LEAK_LAB. What is read here is
-written by the role `lab`. Standard library only, so that any ansible-core can run it.
+The environment variable MEMORY_LEAK_LAB names the lab, by default "default". Reads the files that the role `lab` writes.
+Standard library only, so that any ansible-core can run it.
 """
 
 import json
 import os
 from pathlib import Path
 
-# A control socket in the lab's directory lets all ssh clients of a user share a connection; the path of a socket has a limit.
+# A control socket in the lab's directory lets all of a user's ssh clients share a connection. Socket paths have a length limit.
 LONGEST_SOCKET_DIRECTORY = 70
-SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # of throw-away hosts that only this computer reaches
+SUDO_PASSWORDS = {"trainer": "lab-trainer"}  # throw-away hosts, reachable only from this computer
 
 
 def is_running(home):
-    """Tell whether the process that is the host of this directory is alive."""
+    """Return whether the process of this directory's host is alive."""
     try:
         pid = int((home / "pid").read_text())
         return f"{home}/credentials" in Path(f"/proc/{pid}/cmdline").read_text()
@@ -27,7 +27,7 @@ def variables(lab, host):
     """Return the connection variables of a host of the lab."""
     user = host["user"]
     found = {
-        "ansible_host": host.get("address", "127.0.0.1"),  # not there in a lab of an older version
+        "ansible_host": host.get("address", "127.0.0.1"),  # absent in labs of older versions
         "ansible_port": host["port"],
         "ansible_user": user,
         "ansible_ssh_private_key_file": str(lab / "key"),
@@ -43,7 +43,7 @@ def variables(lab, host):
 
 
 def main():
-    """Print the whole inventory, whatever is asked for."""
+    """Print the whole inventory, whatever the arguments."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     lab = state / "memory-leak-lab" / os.environ.get("MEMORY_LEAK_LAB", "default")
     running = [json.loads(file.read_text()) for file in sorted(lab.glob("*/host.json")) if is_running(file.parent)]

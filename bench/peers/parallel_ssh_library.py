@@ -1,4 +1,4 @@
-"""Run a shell script on many hosts by the library parallel-ssh: `parallel_ssh_library.py SCRIPT KEY PARALLEL PORT…`."""
+"""Run a shell script on many hosts with the library parallel-ssh: `parallel_ssh_library.py SCRIPT KEY PARALLEL PORT…`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pssh.config import HostConfig
 
 
 def main(script: str, key: str, parallel: str, *ports: str) -> int:
-    """Return 0 if the script ended well on every host."""
+    """Return 0 if the script exits 0 on every host."""
     client = ParallelSSHClient(
         ["127.0.0.1"] * len(ports),
         user="root",

@@ -1,1 +1,1 @@
-"""Controller-side Python of the memory-leak scenario. Nothing of it is needed on the hosts."""
+"""Controller-side Python of the memory-leak scenario. The hosts need none of it."""

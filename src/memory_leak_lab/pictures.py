@@ -1,8 +1,8 @@
-"""The pictures of the documentation, from the report of a real run.
+"""Make the pictures in the documentation from the report of a real run.
 
 Usage: python -m memory_leak_lab.pictures [--report-dir reports] [--docs docs] [--name NAME] [--width 110]
 
-Writes docs/NAME.svg, the table as a terminal shows it, and docs/NAME.png, a screenshot of report.html, which needs Chromium.
+Writes docs/NAME.svg, the table as shown in a terminal, and docs/NAME.png, a screenshot of report.html (needs Chromium).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ WINDOW = "1280,1180"
 
 
 def recorder(width: int) -> Console:
-    """Return a console that shows nothing and keeps what is printed on it."""
+    """Return a console that records its output and shows nothing."""
     return Console(record=True, width=width, file=Path(os.devnull).open("w"), highlight=False, markup=False)
 
 
 def save(console: Console, path: Path, title: str) -> None:
-    """Write what was printed on a recorder as an SVG picture."""
+    """Write a recorder's output as an SVG picture."""
     picture = console.export_svg(title=title)
-    # Without the fonts that rich would load from elsewhere: the reader's own will do.
+    # Drop the web fonts that rich links to: local fonts suffice.
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
 def screenshot(page: Path, path: Path) -> None:
-    """Write a screenshot of a page. Raises FileNotFoundError without Chromium."""
+    """Write a screenshot of a page. Raises FileNotFoundError if Chromium is not installed."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
-        raise FileNotFoundError("there is no Chromium")
+        raise FileNotFoundError("neither chromium nor google-chrome is on PATH")
     with tempfile.TemporaryDirectory() as profile:
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
         wait = ["--virtual-time-budget=8000", f"--window-size={WINDOW}", f"--screenshot={path}"]

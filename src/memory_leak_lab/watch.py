@@ -1,11 +1,11 @@
-"""Shows the memory of a fleet's leaks grow, host by host.
+"""Show the memory of a fleet's leaks grow, host by host.
 
 Usage: memory-leak-watch, or script/watch in a checkout, [--inventory PATH] [--seconds N] [--picture FILE]
 
-Asks every host for its status, again and again, through status.yml (in a checkout) or sre_incidents.memory_leak.status (of the
-installed collection), and shows what it says, until it is stopped or the time is
-over: one table that is updated in place on a terminal, a line per sample elsewhere; the last table can be kept as an SVG
-picture. A host that does not answer is shown as unreachable. Exits 1 if the playbook can't be run.
+Polls every host's status until interrupted or until --seconds have passed, through status.yml (in a checkout) or
+sre_incidents.memory_leak.status (of the installed collection). On a terminal it updates one table in place; elsewhere it prints
+a line per sample. --picture writes the last table as SVG. A host that does not answer is shown as unreachable. Exits 1 if the
+playbook cannot be run.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ Sample = dict[str, Any]
 def _command() -> tuple[list[str], dict[str, str]]:
     """Return the command that runs the status playbook, and its environment. Raises FileNotFoundError without Ansible.
 
-    In a checkout the playbook is the checkout's, elsewhere that of the installed collection, whose report must be enabled.
+    Uses the checkout's playbook in a checkout, else the installed collection's, whose report must be enabled.
     """
     beside_python = str(Path(sys.executable).parent)
     ansible = shutil.which("ansible-playbook") or shutil.which("ansible-playbook", path=beside_python)
     if not ansible:
         raise FileNotFoundError(
-            f"ansible-playbook is neither on PATH nor in {beside_python}: install it, pip install ansible-core"
+            f"ansible-playbook is neither on PATH nor in {beside_python}: install it with pip install ansible-core"
         )
     if Path("roles/memory_leak/memory_leak_controller").is_dir() and Path("status.yml").exists():
         return [ansible, "status.yml"], dict(os.environ)
@@ -57,7 +57,7 @@ def _command() -> tuple[list[str], dict[str, str]]:
 
 
 def ask(inventory: str) -> list[Sample]:
-    """Return the hosts' records as the status playbook reports them now. Raises CalledProcessError if there are none."""
+    """Return the hosts' current records from the status playbook. Raises CalledProcessError if it writes none."""
     command, environment = _command()
     with tempfile.TemporaryDirectory() as work:
         status = Path(work) / "status.json"
@@ -76,7 +76,7 @@ def ask(inventory: str) -> list[Sample]:
 
 
 def rate(samples: list[Sample]) -> str:
-    """Return the growth of a host's samples in MiB per minute, by the host's own clock, or '' where there are too few."""
+    """Return a host's growth in MiB per minute, by the host's own clock, or '' with too few samples."""
     alive = [
         sample
         for sample in samples
@@ -89,7 +89,7 @@ def rate(samples: list[Sample]) -> str:
 
 
 def spark(samples: list[Sample]) -> str:
-    """Return the memory of a host's samples as a row of bars, from nothing to the largest."""
+    """Return the memory of a host's samples as a row of bars, scaled from zero to the largest."""
     sizes = [sample["rss_bytes"] or 0 for sample in samples[-MOST_BARS:]]
     largest = max(sizes) or 1
     return "".join(BARS[round(size / largest * (len(BARS) - 1))] for size in sizes)
@@ -109,7 +109,7 @@ def table(history: dict[str, list[Sample]]) -> Table:
 
 
 def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, list[Sample]]:
-    """Sample the fleet for a while, or until interrupted, show how it grows, and return the samples by host."""
+    """Sample the fleet for `seconds`, or until interrupted; show its growth and return the samples by host."""
     history: dict[str, list[Sample]] = {}
     began = time.monotonic()
     with Live(table(history), console=console, auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
@@ -142,7 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Show the memory of a fleet's leaks grow, host by host.")
     parser.add_argument("--inventory", default="inventory", help="Ansible inventory (default: %(default)s)")
     parser.add_argument("--seconds", type=float, help="how long to watch (default: until Ctrl-C)")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG file to keep the last table in")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write the last table to this SVG file")
     arguments = parser.parse_args()
     try:
         history = watch(arguments.inventory, arguments.seconds, Console())

@@ -224,7 +224,7 @@ def test_the_wheel_grades_without_ansible(environment: Path, tmp_path: Path) -> 
     assert "web1.md" in (tmp_path / "out" / "grades.html").read_text()
     assert not (environment / "ansible-playbook").exists()
     refused = run(*grade, "--for-version=9.9.9", cwd=tmp_path, fails=True)
-    assert "the playbook is of version 9.9.9, and the Python package memory-leak-lab of" in refused
+    assert "the playbook has version 9.9.9, but the Python package memory-leak-lab has version" in refused
     for command in ("memory-leak-watch", "memory-leak-investigate"):
         assert "usage" in run(environment / command, "--help", cwd=tmp_path)
 
@@ -397,7 +397,7 @@ def test_a_playbook_refuses_a_package_of_another_version(
     init.write_text(init.read_text().replace(memory_leak_controller.__version__, "9.9.9"))
     output = play_without_contact(playbook, ansible_environment, tmp_path / "collections", tmp_path)
     installed = memory_leak_controller.__version__
-    assert f"the playbook is of version 9.9.9, and the Python package memory-leak-lab of {installed}" in output
+    assert f"the playbook has version 9.9.9, but the Python package memory-leak-lab has version {installed}" in output
 
 
 def play_without_contact(playbook: str, programs: Path, collections: Path, work: Path) -> str:
@@ -417,7 +417,7 @@ def test_watch_without_ansible_explains_what_to_install(
     monkeypatch.setattr(sys, "argv", ["memory-leak-watch", "--seconds", "1"])
     monkeypatch.chdir(tmp_path)
     assert watch.main() == 1
-    assert "install it, pip install ansible-core" in capsys.readouterr().err
+    assert "install it with pip install ansible-core" in capsys.readouterr().err
 
 
 def test_watch_ignores_playbooks_of_other_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

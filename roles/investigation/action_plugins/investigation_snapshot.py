@@ -1,4 +1,4 @@
-"""Action plugin: a snapshot of a host, in one round trip, by a program sent over stdin to the host's own python3."""
+"""Action plugin: takes a snapshot of a host in one round trip, by sending a program to the host's python3 over stdin."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from memory_leak_controller.escaping import LONGEST_MESSAGE, printable  # noqa: 
 sys.path.remove(str(MEMORY_LEAK))
 
 LONGEST_SNAPSHOT = 1 << 24  # characters
-DEEPEST = 20  # levels of lists and dictionaries: others take them through Jinja and JSON
+DEEPEST = 20  # levels of lists and dictionaries, which later go through Jinja and JSON
 PROGRAM = transport.library(MEMORY_LEAK, ("proc", "owner_access")) + (ROLE / "files" / "host_snapshot.py").read_text()
 
 
 class ActionModule(ActionBase):
-    """Inspects one host; nothing is written there, not even a temporary file."""
+    """Inspects one host without writing anything there, not even a temporary file."""
 
     _supports_check_mode = True
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return `snapshot`, or `failed` with a message where the host gave none."""
+        """Return `snapshot`, or `failed` with a message if the host printed none."""
         super().run(tmp, task_vars)
         since = self._task.args.get("since")
-        # The user sets the variables of the role memory_leak, of which this one takes some.
+        # This role uses some variables of the role memory_leak, so misspelt ones are an error here, too.
         unknown = variables.unknown(task_vars or {})
         if unknown:
             return {"failed": True, "msg": "; ".join(unknown)}
-        # As JSON in a Python literal: JSON's own null and true are no Python.
+        # JSON in a Python string: JSON's null and true are not Python.
         call = "snapshot()" if since is None else f"snapshot(json.loads({json.dumps(since)!a}))"
         answer = transport.ask(self, f"{PROGRAM}\n{call}\n".encode("ascii"), task_vars or {})
         if isinstance(answer, str):
@@ -54,13 +54,13 @@ class ActionModule(ActionBase):
 
 
 def _snapshot_in(output: str) -> dict[str, Any]:
-    """Return the snapshot that a host printed. Raises ValueError, IndexError or RecursionError where it printed none."""
+    """Return the snapshot that a host printed. Raises ValueError, IndexError or RecursionError if it printed none."""
     line = output.splitlines()[-1]
     if len(line) > LONGEST_SNAPSHOT:
-        raise ValueError(f"{len(line)} characters, at most {LONGEST_SNAPSHOT}")
+        raise ValueError(f"the output has {len(line)} characters; the limit is {LONGEST_SNAPSHOT}")
     found = json.loads(line)
     if not isinstance(found, dict) or not isinstance(found.get("processes"), dict) or _depth(found) > DEEPEST:
-        raise ValueError("what it printed is no snapshot")
+        raise ValueError("the output is not a snapshot")
     return found
 
 

@@ -1,7 +1,7 @@
-"""A snapshot of a host, by its own python3 (3.9 or newer, standard library alone): JSON on stdout, and nothing is changed.
+"""Print a snapshot of a host as JSON, using its own python3 (3.9 or newer, standard library only). Changes nothing.
 
-playbooks/investigate.yml sends this file over stdin, after the module memory_leak_host.proc and before a call of `snapshot`.
-It knows no name and no path of any service. With an earlier snapshot it watches what has grown since, and describes that.
+playbooks/investigate.yml sends this file over stdin, after the modules it imports and before a call of `snapshot`. It does not
+depend on the name or path of any service. Given an earlier snapshot, it watches and describes the processes that have grown.
 """
 
 import json
@@ -29,7 +29,7 @@ VICTIM_CGROUP = re.compile(r"task_memcg=([^,]*),task=[^,]*,pid=(\d+)")
 
 
 def output(*command):
-    """Return what a command prints, or why it could not be run."""
+    """Return a command's output, or the error in parentheses if it could not be run."""
     try:
         done = subprocess.run(
             command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
@@ -40,7 +40,7 @@ def output(*command):
 
 
 def text_as(owner, path, most_bytes, from_end=False, root="/"):
-    """Return the beginning or the end of a regular file as far as its owner, or a process's, can read it; else None."""
+    """Return the beginning or end of a regular file, read with the rights of `owner`; None if it cannot be read."""
     if not owner or not path:
         return None
     found = owner_access.read(path, most_bytes, owner, -most_bytes if from_end else 0, root)
@@ -48,7 +48,7 @@ def text_as(owner, path, most_bytes, from_end=False, root="/"):
 
 
 def text_of(path):
-    """Return what a file of /proc holds, or None if its process has ended."""
+    """Return the text of a file in /proc, or None if its process has ended."""
     try:
         return printable(proc.text(path))
     except OSError:
@@ -56,7 +56,7 @@ def text_of(path):
 
 
 def statistics(pid):
-    """Return a process's start (ticks since boot), RSS (KiB), CPU time (s) and name; None if it is gone or has no memory."""
+    """Return a process's start (ticks since boot), RSS (KiB), CPU time (s) and name; None if it has exited or has no RSS."""
     found = proc.statistics(pid)
     if not found or not found.rss_bytes:
         return None
@@ -65,29 +65,29 @@ def statistics(pid):
 
 
 def printable(text):
-    """Return a text that JSON can carry: a byte that is no UTF-8 becomes a replacement character."""
+    """Return a text that JSON can carry: replace bytes that are not UTF-8."""
     return os.fsencode(text).decode(errors="replace")
 
 
 def processes():
-    """Return the statistics of all processes with memory of their own, by PID (as text, as JSON has it)."""
+    """Return the statistics of all processes with RSS, by PID (as text, for JSON)."""
     found = {str(pid): statistics(pid) for pid in proc.pids() if pid != os.getpid()}
     return {pid: process for pid, process in found.items() if process}
 
 
 def memory_kib():
-    """Return total and available memory and swap, in KiB, by their names in /proc/meminfo."""
+    """Return total and available memory and swap in KiB, by their names in /proc/meminfo."""
     memory = proc.memory()
     return {name: memory[name] // 1024 for name in ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")}
 
 
 def moment():
-    """Return the Unix time and the seconds since boot, which no change of the clock disturbs."""
+    """Return the Unix time and the seconds since boot, which changes of the clock do not affect."""
     return {"time": time.time(), "monotonic_s": time.monotonic()}
 
 
 def oom_kills():
-    """Return the kills that the kernel logged, in order: Unix time (None if unknown), PID, name, RSS and cgroup."""
+    """Return the OOM kills in the kernel log, in order: Unix time (None if unknown), PID, name, RSS, unit and message."""
     lines = []
     for line in output("journalctl", "-k", "-b", "-o", "json", "--no-pager").splitlines():
         try:
@@ -121,10 +121,10 @@ def oom_kills():
 
 
 def unit_in(cgroup, root=None):
-    """Return the system's unit in a control group's path, or an empty text.
+    """Return the system unit in a cgroup path, or an empty string.
 
-    That is the first below the slices: what follows was named by the unit itself, such as a user's own manager. In some
-    containers paths start outside: at `root`, by default where PID 1 is.
+    It is the first unit below the slices; the unit itself named everything below it, as a user's service manager does. In some
+    containers paths start outside, at `root`: by default the cgroup of PID 1.
     """
     if root is None:
         root = (proc.cgroups(1) or [""])[-1].removesuffix("/init.scope").rstrip("/")
@@ -135,7 +135,7 @@ def unit_in(cgroup, root=None):
 
 
 def unit_now(unit, pid):
-    """Return what systemd says of a unit, and the program's script and last log lines as far as they can be found."""
+    """Return systemd's record of a unit, and its program's script and last log lines if they can be read."""
     if not unit:
         return None
     shown = output("systemctl", "show", unit, "-p", UNIT_PROPERTIES)
@@ -143,7 +143,7 @@ def unit_now(unit, pid):
     command = found[1].split() if found else []
     log = re.search(r"^StandardOutput=(?:append|file|truncate):(.+)$", output("systemctl", "cat", unit), re.M)
     properties = dict(line.partition("=")[::2] for line in shown.splitlines())
-    # After its end the unit's account, which may be gone, has no rights to borrow: those of nobody do for what all may read.
+    # A stopped unit has no process whose rights can be used: use root's if it ran as root, else those of nobody.
     is_roots = not properties.get("User") and properties.get("DynamicUser") != "yes"
     owner = (owner_access.owner(pid) if pid else None) or (owner_access.ROOT if is_roots else owner_access.NOBODY)
     return {
@@ -157,7 +157,7 @@ def unit_now(unit, pid):
 
 
 def program(command, directory, owner, root="/"):
-    """Return the script that a Python command runs, with its text as far as the owner can read it; paths start at `root`."""
+    """Return the script that a Python command runs, with its text if the owner can read it; paths start at `root`."""
     if command and "python" in os.path.basename(command[0]):
         for argument in command[1:]:
             if not argument.startswith("-"):
@@ -167,7 +167,7 @@ def program(command, directory, owner, root="/"):
 
 
 def described(pid):
-    """Return what /proc and systemd tell about a process."""
+    """Return a process's description from /proc and systemd."""
     try:
         command = [printable(argument) for argument in proc.command(pid)]
         directory = os.readlink(f"/proc/{pid}/cwd")
@@ -190,7 +190,7 @@ def described(pid):
 
 
 def watch(earlier):
-    """Watch what has grown since an earlier snapshot, the fastest first; return samples and a description of each."""
+    """Watch the processes that have grown since an earlier snapshot; return samples and descriptions, fastest first."""
     now = processes()
     grown = {
         pid: process["rss_kib"] - earlier[pid]["rss_kib"]
@@ -199,7 +199,7 @@ def watch(earlier):
     }
     fastest = sorted((pid for pid in grown if grown[pid] >= LEAST_GROWTH_KIB), key=grown.get, reverse=True)
     samples = {pid: [] for pid in fastest[:MOST_GROWING]}
-    # Described first: it may be killed while it is watched.
+    # Describe first: a process may be killed while it is watched.
     found = {pid: described(pid) for pid in samples}
     for count in range(WATCH_S // WATCH_INTERVAL_S + 1 if samples else 0):
         if count:
@@ -212,7 +212,7 @@ def watch(earlier):
 
 
 def snapshot(earlier=None):
-    """Print a snapshot of this host, as one line of JSON; `earlier` holds the processes of one before, if there was one."""
+    """Print a snapshot of this host as one line of JSON; `earlier` has the processes of an earlier snapshot, if any."""
     seen = {
         **moment(),
         "memory_kib": memory_kib(),
@@ -223,7 +223,7 @@ def snapshot(earlier=None):
         ),
     }
     if earlier is None:
-        # What a python3 that has only just started takes: no process of it began with more.
+        # RSS of a python3 that has just started: an upper bound for the RSS with which a Python process began.
         seen["python_rss_kib"] = statistics("self")["rss_kib"]
     else:
         seen["growing"] = watch(earlier)

@@ -5,13 +5,14 @@ module: investigation_snapshot
 short_description: Inspect the memory and processes of a host as an investigator would
 description:
   - Sends one Python program over stdin to the host's python3 (3.9 or newer), in one round trip. It reads /proc and asks
-    free, ps, systemctl, journalctl and dmesg. Nothing on the host is written.
-  - It knows no name and no path of any service, and needs root, by O(ignore:become) where needed, to see all of them.
+    free, ps, systemctl, journalctl and dmesg. It writes nothing on the host.
+  - It does not depend on the name or path of any service. It needs root, through O(ignore:become) if necessary, to inspect
+    all processes.
 options:
   since:
     description:
-      - RV(snapshot.processes) of an earlier snapshot. With it, what has grown since is watched for 10 s and described, and
-        traces of the OOM killer are collected.
+      - RV(snapshot.processes) of an earlier snapshot. If given, processes that have grown since are watched for 10 s and
+        described, and traces of the OOM killer are collected.
     type: dict
 attributes:
   check_mode:

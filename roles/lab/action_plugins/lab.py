@@ -1,6 +1,6 @@
-"""Action plugin: brings the lab of throw-away hosts on this computer up or down.
+"""Action plugin: brings a lab of throw-away hosts on this computer up or down.
 
-`ansible-doc -M roles/lab/library lab` shows its options and what it returns.
+`ansible-doc -M roles/lab/library lab` shows its options and return values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ARGUMENTS = {
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller and needs no connection."""
+    """Brings a lab up or down. Runs on the controller and needs no connection."""
 
     _requires_connection = False
 

@@ -4,13 +4,13 @@ DOCUMENTATION = """
 module: lab
 short_description: Bring a lab of throw-away hosts on this computer up or down
 description:
-  - Boots QEMU virtual machines or systemd-nspawn containers from cached Debian images, or stops them and forgets them.
+  - Boots QEMU virtual machines or systemd-nspawn containers from cached Debian images, or stops and removes them.
   - Runs on the controller, and needs the Python package of this project there.
-  - The hosts are reached over ssh on loopback ports, with a key and known host keys that the lab makes.
-  - The inventory source C(inventory/lab.py) finds the hosts of a lab that is up.
+  - The hosts are reached over ssh on loopback ports, with a key and known host keys that the lab creates.
+  - The inventory source C(inventory/lab.py) finds the running hosts of a lab.
 options:
   state:
-    description: Whether the lab is to be up or down.
+    description: Whether the lab should be up or down.
     type: str
     choices: [up, down]
     required: true
@@ -20,38 +20,38 @@ options:
     required: true
   driver:
     description:
-      - What the hosts are. Needed for O(state=up).
-      - V(qemu), virtual machines with a kernel and memory of their own, on KVM where it works. They need no root.
-      - V(nspawn), containers, for fleets of many. They need root, and share the computer's kernel, network and memory, so
-        neither memory ceilings nor the kernel's log can be seen at work there. It raises the sysctl
-        C(fs.inotify.max_user_instances) as far as they need.
+      - The kind of hosts. Required for O(state=up).
+      - V(qemu), virtual machines with their own kernel and memory, on KVM where it works. They need no root.
+      - V(nspawn), containers, for large fleets. They need root and share the computer's kernel, network and memory, so
+        memory ceilings and the kernel log cannot be tested there. It raises the sysctl
+        C(fs.inotify.max_user_instances) as far as needed.
     type: str
     choices: [qemu, nspawn]
   host_count:
-    description: The number of hosts, 1 to 20 with V(qemu) and 1 to 200 with V(nspawn). Needed for O(state=up).
+    description: The number of hosts, 1 to 20 with V(qemu) and 1 to 200 with V(nspawn). Required for O(state=up).
     type: int
   releases:
     description:
-      - The Debian releases dealt out to the hosts in turn. Needed for O(state=up).
-      - V(bullseye) is past its support. V(forky) runs as a container only where the computer's cgroups are of version 2.
+      - The Debian releases, assigned to the hosts in turn. Required for O(state=up).
+      - V(bullseye) is no longer supported. V(forky) runs as a container only on cgroup v2.
     type: list
     elements: str
     choices: [bullseye, bookworm, trixie, forky]
   users:
     description:
-      - The users dealt out to the hosts in turn, as whom Ansible logs in. Needed for O(state=up).
+      - The login users for Ansible, assigned to the hosts in turn. Required for O(state=up).
       - V(root), V(admin) (sudo without a password) and V(trainer) (sudo with a password).
     type: list
     elements: str
   memory_mib:
-    description: The memory of each virtual machine in MiB, 256 to 65536. Needed for O(state=up).
+    description: The memory of each virtual machine in MiB, 256 to 65536. Required for O(state=up).
     type: int
   mirror:
-    description: The mirror that images are built from. Empty means each release's own.
+    description: The mirror for building images. Empty means each release's own.
     type: str
     default: ""
   allow_expired_mirror:
-    description: Whether that mirror may be a snapshot whose index has expired.
+    description: Whether to accept a mirror whose index has expired, such as a snapshot.
     type: bool
     default: false
 author:
@@ -72,7 +72,7 @@ EXAMPLES = """
 
 RETURN = """
 hosts:
-  description: The hosts that were started, or that were there before the lab went down.
+  description: The hosts that were started or removed.
   returned: success
   type: list
   elements: str

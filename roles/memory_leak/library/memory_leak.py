@@ -66,7 +66,7 @@ outcome:
   sample: running
 changes:
   description:
-  - What was done, or in check mode would be done, step by step.
+  - The steps that were taken, or in check mode would be taken.
   returned: always
   type: list
   elements: str
@@ -74,7 +74,7 @@ changes:
   - start memory-leak.service
 msg:
   description:
-  - Why the operation was refused or failed, or what there is to know besides.
+  - Why the operation was refused or failed, or a warning.
   returned: always
   type: str
 unit:

@@ -1,1 +1,1 @@
-"""Grading of diagnoses: what can be checked is checked against the ground truth, the rest is read with negation in mind."""
+"""Grades diagnoses: checks facts against the ground truth, and reads everything else with regard to negation."""

@@ -1,7 +1,7 @@
-"""Grade a directory of diagnoses: `memory-leak-grade --help`; playbooks/grade.yml calls it.
+"""Grade a directory of diagnoses: `memory-leak-grade --help`; playbooks/grade.yml runs it.
 
-Writes grades.json and grades.html and shows a table. Ends with status 1 if a file could not be graded or a judge failed; the
-others are graded all the same.
+Writes grades.json and grades.html and prints a table. Exits 1 if a file could not be graded or a judge failed; the other files
+are still graded.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from memory_leak_lab.grading import files, fleet, grade, ground_truth, page, rub
 def grade_all(
     diagnoses: Path, truths: dict[str, ground_truth.GroundTruth], judge: grade.Judge | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return a record for each diagnosis and host, and a message for each file that could not be graded."""
+    """Return a record for each diagnosis and host, and an error message for each file that could not be graded."""
     records, errors = [], []
     for path in sorted(path for path in diagnoses.iterdir() if path.suffix in files.SUFFIXES):
         hosts = fleet.hosts_of(path, list(truths))
         if not hosts:
             known = ", ".join(truths) or "none"
-            errors.append(f"{path.name}: the ground truth knows no host of that name, only {known}")
+            errors.append(f"{path.name}: not graded: the ground truth has no host of that name, only {known}")
             continue
         try:
             text = files.read(path)
@@ -56,7 +56,7 @@ def _record(name: str, text: str, truth: ground_truth.GroundTruth, judge: grade.
 
 
 def table(records: list[dict[str, Any]]) -> Table:
-    """Return the grades as a table, the best last."""
+    """Return the grades as a table, best last."""
     view = Table(box=None, pad_edge=False, header_style="bold")
     names = [name.replace("_", " ") for name in rubric.CATEGORIES]
     for heading in ("file", "host", "total", *names, "deducted", "fix on the host"):
@@ -79,11 +79,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="memory-leak-grade", description=__doc__)
     parser.add_argument("--diagnoses", type=Path, required=True, help="directory of HOST.md, HOST.NAME.md, fleet.md")
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
-    parser.add_argument("--report-dir", type=Path, required=True, help="where grades.json and grades.html go")
+    parser.add_argument("--report-dir", type=Path, required=True, help="directory for grades.json and grades.html")
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
-    parser.add_argument(
-        "--variables", default="", help="the variables that a playbook was given, as JSON, to be validated"
-    )
+    parser.add_argument("--variables", default="", help="the playbook's variables as JSON; fails if one is invalid")
     version.add_option(parser)
     chosen = parser.parse_args()
     wrong_version = version.mismatch(chosen.for_version)
@@ -95,7 +93,7 @@ def main() -> int:
             return _complain("; ".join(problems))
     for directory in (chosen.diagnoses, chosen.ground_truth):
         if not directory.is_dir():
-            return _complain(f"{directory} is no directory")
+            return _complain(f"{directory} is not a directory")
     try:
         judge = _judge() if chosen.judge else None
     except (ImportError, ValueError) as error:
@@ -109,35 +107,33 @@ def main() -> int:
     page.write(records, chosen.report_dir / "grades.html")
     Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(table(records))
     errors += [
-        f"{each['file']} of {each['host']}: {name} is ungraded: {category['evidence']}"
+        f"{each['file']}, host {each['host']}: {name} is ungraded: {category['evidence']}"
         for each in records
         for name, category in each["categories"].items()
         if category["level"] == rubric.UNGRADED
     ]
     if not records and not errors:
-        errors.append(
-            f"{chosen.diagnoses} holds no diagnosis: there must be HOST.md, HOST.NAME.md or fleet.md (or .txt)"
-        )
+        errors.append(f"{chosen.diagnoses} contains no diagnosis: expected HOST.md, HOST.NAME.md or fleet.md (or .txt)")
     for message in errors:
         print(printable(message), file=sys.stderr)
     return 1 if errors else 0
 
 
 def _bad_variables(values: dict[str, Any]) -> list[str]:
-    """Return a message for each variable of a playbook that is unknown or has a value that is not allowed."""
-    from memory_leak_controller import validation  # noqa: PLC0415 # needs ansible-core, which a playbook has
+    """Return an error message for each variable of a playbook that is unknown or has an invalid value."""
+    from memory_leak_controller import validation  # noqa: PLC0415 # needs ansible-core, which playbooks have
 
     known = {name: value for name, value in values.items() if name in validation.DEFAULTS}
     return [*variables.unknown(values), *validation.validate(validation.DEFAULTS | known)[2]]
 
 
 def _judge() -> grade.Judge:
-    """Return the judge that the environment names. Raises ImportError without its client library, ValueError unnamed."""
+    """Return the judge that the environment configures. Raises ImportError without openai, ValueError if unconfigured."""
     try:
-        from memory_leak_lab.grading.judge import Judge  # noqa: PLC0415 # needs more than grading does
+        from memory_leak_lab.grading.judge import Judge  # noqa: PLC0415 # needs packages that grading does not
     except ImportError as error:
         raise ImportError(
-            f"--judge takes the package openai: install it, pip install 'CHECKOUT[judge]' ({error})"
+            f"--judge needs the package openai: install it with pip install 'CHECKOUT[judge]' ({error})"
         ) from error
     return Judge()
 

@@ -1,6 +1,6 @@
-"""Numbers that a diagnosis claims beyond its measurements: the rate, and the time until the OOM killer comes.
+"""Checks the numbers that a diagnosis derives from its measurements: the growth rate and the time until the OOM kill.
 
-They are checked against the ground truth. A claim that is far off contradicts the measurements beside it.
+They are compared with the ground truth. A claim that is far off contradicts the measurements beside it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from memory_leak_lab.grading import extraction, reader
 from memory_leak_lab.grading.ground_truth import Run
 
-# More numbers are a log that was pasted, or made up for one of them to fit.
-MOST_CLAIMS, MOST_CLAIMS_IN_ALL = 10, 100  # in a sentence, in a diagnosis
+# More numbers than this are a pasted log, or guesses of which one may fit.
+MOST_CLAIMS, MOST_CLAIMS_IN_ALL = 10, 100  # per sentence, per diagnosis
 EVIDENCE = 1000  # characters of a sentence
 TOLERANCE = 0.25
 TOLERANCE_MIN = 3.0
@@ -41,7 +41,7 @@ REMAINING = re.compile(
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed (`rate_mib_per_min` or `oom_in_min`), what is true, whether it is near, and the sentence."""
+    """A claim: its kind (`rate_mib_per_min` or `oom_in_min`), stated and true value, whether they agree, and its sentence."""
 
     claim: str
     stated: float
@@ -51,9 +51,9 @@ class Claim:
 
 
 def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) -> list[dict[str, Any]]:
-    """Return the claims found, checked against the nearest of the leaker's lives.
+    """Return the claims found, each checked against the closest of the leaker's runs.
 
-    The time to the end counts from the last measurement; without one it can't be checked.
+    The time to the OOM kill counts from the last measurement; without one it is not checked.
     """
     found: list[Claim] = []
     for part in parts:
@@ -87,11 +87,11 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
 
 
 def contradicts(checked: list[dict[str, Any]]) -> bool:
-    """Tell whether all that is claimed of one kind is wrong."""
+    """Return whether all claims of one kind are wrong."""
     kinds = {each["claim"] for each in checked}
     return any(not any(each["right"] for each in checked if each["claim"] == kind) for kind in kinds)
 
 
-def _number(text_of_it: str) -> float:
-    word = text_of_it.lower()
+def _number(text: str) -> float:
+    word = text.lower()
     return float(extraction.NUMBER_WORDS[word] if word in extraction.NUMBER_WORDS else word.replace(",", "."))

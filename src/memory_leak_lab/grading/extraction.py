@@ -1,4 +1,4 @@
-"""A diagnosis taken apart: sentences, and in them PIDs, sizes and times, whatever the style or the number format."""
+"""Splits a diagnosis into sentences, and extracts PIDs, sizes and times in any style or number format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNITS_MIB = {"k": 1 / 1024, "m": 1.0, "g": 1024.0}
 SIZE = re.compile(
     r"(?<![\w.:])(\d+(?:[.,]\d+)?)\s*(k|m|g)(?:i?[bo]|ebibytes?)?\b(?!\w|/|\s+(?:per|a)\s+min)", re.IGNORECASE
 )
-# `ps -o pid,rss,comm` and /proc give sizes in KiB without saying so.
+# `ps -o pid,rss,comm` and /proc print sizes in KiB without a unit.
 BARE_KIB = re.compile(r"(?<![\w.:,/])(\d{5,8})(?![\w.:,]|\s*[kmg]i?b)", re.IGNORECASE)
 CLOCK = re.compile(
     r"(?<![\d.:])([01]?\d|2[0-3])(?::|h)([0-5]\d)(?::([0-5]\d))?(?!\d|:\d)|(?<![\d.:])([01]?\d|2[0-3])\.([0-5]\d)(?=\s*Uhr)"
@@ -43,7 +43,7 @@ PID = re.compile(
     r"|(?<![\w.:])(\d{2,7})\s+\d{4,8}\s+python",  # ps -o pid,rss,comm
     re.IGNORECASE,
 )
-# What is said to the grader is no diagnosis, and neither is a line of the rubric.
+# Text addressed to the grader and lines of the rubric are not part of a diagnosis.
 TO_THE_GRADER = re.compile(
     r"\b(?:grader|evaluator|judge|full marks|instructions?|deductions?|categor(?:y|ies)|rubric|(?:\d+|hundred) points)\b"
     r"|\b(?:memory_growth|root_cause)\b|\"total\"|\(\d{1,3}\)\s*:|\((?:20|25|30)\)\s*$|^\s*\[[x ]\]",
@@ -51,18 +51,17 @@ TO_THE_GRADER = re.compile(
 )
 
 
-# '## Root cause' says nothing yet.
-# Possessive: else a row of number signs takes a time that grows with its square.
+# A bare '## Root cause' makes no claim. Possessive quantifiers: otherwise a row of '#' signs takes quadratic time.
 HEADING = re.compile(r"\s*+#++\s*+\D*+")
-MOST_IN_A_SENTENCE = 100  # sizes, and times
-MOST_WORDS_OF_A_HEADING = 4  # with its number signs
+MOST_IN_A_SENTENCE = 100  # limit for sizes and for times
+MOST_WORDS_OF_A_HEADING = 4  # including its '#' signs
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A size in MiB with the time that stands beside it: of the day, or since the first measurement; in seconds.
+    """A size in MiB and the time beside it in seconds: of the day, or since the first measurement.
 
-    A time without seconds may be any of its minute: `within_s` says how much later than its beginning.
+    A time without seconds may be anywhere in its minute: up to `within_s` after its beginning.
     """
 
     size_mib: float
@@ -72,7 +71,7 @@ class Measurement:
 
 
 class Time(NamedTuple):
-    """A time, and where in its sentence it stands."""
+    """A time, and its position in its sentence."""
 
     place: int
     second_of_day: float | None
@@ -81,19 +80,19 @@ class Time(NamedTuple):
 
 
 def tidy(text: str) -> str:
-    """Return a text without space at the ends of its lines, and with one empty line at most in a row."""
+    """Return a text without trailing spaces and with at most one empty line in a row."""
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.split("\n")))
 
 
 def normalise(text: str) -> str:
-    """Return a tidy text with its numbers and quotation marks in one form: 164'864 becomes 164864, and 161,0 becomes 161.0."""
+    """Return a tidy text with uniform numbers and quotation marks: 164'864 becomes 164864, and 161,0 becomes 161.0."""
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("`", "")
     text = re.sub(r"(?<=\d)['\u00a0\u202f,](?=\d{3}(?!\d)\s*[kmg])", "", text, flags=re.IGNORECASE)
     return tidy(re.sub(r"(?<=\d),(?=\d{1,2}\b)", ".", text))
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences, table rows and list items of a diagnosis, without what is addressed to the grader."""
+    """Return the sentences, table rows and list items of a diagnosis, without text addressed to the grader."""
     # A heading ends with its line.
     text = re.sub(r"^(\s*#+ .*)$", r"\1\n", normalise(text), flags=re.MULTILINE)
     blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.\s))", text)
@@ -111,28 +110,28 @@ def sentences(text: str) -> list[str]:
 
 
 def pids(text: str) -> list[int]:
-    """Return the numbers that are called PIDs, in order."""
+    """Return the numbers that are labelled as PIDs, in order."""
     return [int(next(filter(None, match.groups()))) for match in PID.finditer(text)]
 
 
 def bare_numbers(text: str) -> set[int]:
-    """Return the whole numbers that stand alone, as in a column of PIDs: without a unit, and no part of a time."""
+    """Return the integers that stand alone, as in a column of PIDs: without a unit, and not part of a time."""
     return {int(match) for match in re.findall(r"(?<![\w.:,/])(\d{2,7})(?![\w.:,/]|\s*(?:[kmg]i?b|%))", text, re.I)}
 
 
 def has_amount(text: str) -> bool:
-    """Tell whether a text gives an amount of memory, as a size or as a share."""
+    """Return whether a text contains an amount of memory, as a size or a percentage."""
     return bool(SIZE.search(text) or re.search(r"\d\s*%", text))
 
 
 def measurements(parts: list[str]) -> list[Measurement]:
-    """Return the sizes that have a time beside them: within a sentence a size belongs to the nearest time not yet taken."""
+    """Return the sizes that have a time beside them: within a sentence, a size takes the nearest unused time."""
     found = []
     for part in parts:
         found += _in_sentence(part)
     if any(each.elapsed_s is not None for each in found):
         return found
-    # A sentence may go on where the last ended: times and sizes of all of them together.
+    # A size and its time may be in different sentences: match across all of them.
     return found if len(found) > 1 else _in_sentence(" ".join(parts)) or found
 
 
@@ -153,12 +152,12 @@ def _in_sentence(part: str) -> list[Measurement]:
         times.append(Time(match.start(), hour * 3600 + minute * 60 + int(second or 0), None, within_s))
     if not times:
         times = _elapsed(part)
-    # More are a log that was pasted, in which each size has its own line.
+    # More than that is a pasted log.
     sizes = sorted(sizes)[:MOST_IN_A_SENTENCE]
     times = sorted(times, key=lambda time: time.place)[:MOST_IN_A_SENTENCE]
     if not times or not sizes:
         return []
-    # Either each time comes before its size, or after it: as the first two say.
+    # The first time and size tell whether all times come before or after their sizes.
     time_first = times[0].place < sizes[0][0]
     found = []
     for start, size in sizes:

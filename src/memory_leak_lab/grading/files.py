@@ -1,4 +1,4 @@
-"""Diagnoses as files: regular ones, of a bounded size. Whoever writes them may not be trusted."""
+"""Reads diagnoses from regular files of limited size. Their authors are not trusted."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from pathlib import Path
 
 SUFFIXES = (".md", ".txt")
 MOST_BYTES = 16 * 1024**2
-MOST_CHARACTERS = 400_000  # of what is graded as one diagnosis
+MOST_CHARACTERS = 400_000  # of one diagnosis of one host
 
 
 class UnreadableError(Exception):
-    """A file is not graded; the message says why."""
+    """A file cannot be graded; the message says why."""
 
 
 def read(path: Path) -> str:
-    """Return the text of a file. Raises UnreadableError for a link, a pipe, a device, and what is too large or no UTF-8.
+    """Return the text of a file. Raises UnreadableError for symlinks, FIFOs, devices, oversized files and invalid UTF-8.
 
-    A link could lead to the answer key, and a pipe would hold everything up.
+    A symlink could point to the answer key, and a FIFO would block.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        reason = "it is a link" if path.is_symlink() else str(error.strerror)
+        reason = "it is a symlink" if path.is_symlink() else str(error.strerror)
         raise UnreadableError(f"{path.name}: not graded: {reason}") from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise UnreadableError(f"{path.name}: not graded: it is no regular file")
+        raise UnreadableError(f"{path.name}: not graded: it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > MOST_BYTES:
-            raise UnreadableError(
-                f"{path.name}: not graded: it has {status.st_size} bytes, at most {MOST_BYTES} are graded"
-            )
+            raise UnreadableError(f"{path.name}: not graded: it has {status.st_size} bytes; the limit is {MOST_BYTES}")
         try:
             return file.read(MOST_BYTES).decode()
         except UnicodeDecodeError as error:
@@ -41,8 +39,8 @@ def read(path: Path) -> str:
 
 
 def check_length(name: str, host: str, text: str) -> None:
-    """Raise UnreadableError for what is too long to be a diagnosis of one host, such as a log that was pasted."""
+    """Raise UnreadableError for a text too long to be a diagnosis of one host, such as a pasted log."""
     if len(text) > MOST_CHARACTERS:
         raise UnreadableError(
-            f"{name}: not graded: it has {len(text)} characters about {host}, at most {MOST_CHARACTERS} are graded"
+            f"{name}: not graded: it has {len(text)} characters about {host}; the limit is {MOST_CHARACTERS}"
         )

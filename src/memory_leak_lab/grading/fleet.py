@@ -1,4 +1,4 @@
-"""Which file is about which host, and of a diagnosis of a whole fleet the part that is about one."""
+"""Maps files to hosts, and splits the diagnosis of a fleet into a part for each host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADING = re.compile(r"(#+)\s")
 
 
 def hosts_of(path: Path, known: list[str]) -> list[str]:
-    """Return the hosts that a file is about: HOST.md, HOST.NAME.md or, for all, fleet.md. Empty for no host that is known."""
+    """Return the hosts that a file is about: HOST.md, HOST.NAME.md or, for all, fleet.md. Empty if no known host matches."""
     stem = unquote(path.stem)
     named = [host for host in known if stem == host or stem.startswith(f"{host}.")]
     if named:
@@ -23,12 +23,12 @@ def hosts_of(path: Path, known: list[str]) -> list[str]:
 
 
 def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
-    """Return the part of a diagnosis of these hosts that is about one of them."""
+    """Return the part of a diagnosis of several hosts that is about one of them."""
     return parts(hosts, diagnosis)[host]
 
 
 def parts(hosts: list[str], diagnosis: str) -> dict[str, str]:
-    """Return for each host the sentences that name it or no host, where they don't stand below a heading that names others."""
+    """Return for each host the sentences that name it or no host, unless they are under a heading that names others."""
     kept: dict[str, list[str]] = {host: [] for host in hosts}
     names = _Names(hosts)
     under: tuple[int, set[str]] = (0, set())
@@ -51,7 +51,7 @@ def parts(hosts: list[str], diagnosis: str) -> dict[str, str]:
 
 
 class _Names:
-    """Finds hosts whose names stand in a sentence as words of their own: web1 is not in web10, nor in web1.example."""
+    """Finds host names as whole words: web1 matches neither web10 nor web1.example."""
 
     def __init__(self, hosts: list[str]) -> None:
         self._words = {host.casefold(): host for host in hosts if WORD.fullmatch(host)}

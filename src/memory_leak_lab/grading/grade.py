@@ -1,4 +1,4 @@
-"""Levels, points and deductions of a diagnosis, each with the sentence that it rests on."""
+"""Grades a diagnosis: levels, points and deductions, each with the sentence it is based on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from memory_leak_lab.grading.extraction import Measurement
 from memory_leak_lab.grading.ground_truth import LEAKER, GroundTruth
 from memory_leak_lab.grading.rubric import CATEGORIES, NOTHING, UNGRADED, Finding, result
 
-SIZE_TOLERANCE = 0.08  # of the recorded size
+SIZE_TOLERANCE = 0.08  # share of the recorded size
 SIZE_TOLERANCE_MIB = 8.0
-CLOCK_TOLERANCE_S = 4.0  # between the clocks of the host and of the controller
+CLOCK_TOLERANCE_S = 4.0  # between the clocks of host and controller
 LEAST_APART_S = 10.0
-MOST_PIDS = 50  # that are called PIDs: more are a list of all there may be
-MOST_RELATIVE = 100  # measurements that are compared with each other
-LEAST_SHARE_NEAR = 1 / 3  # of all measurements with a time of day: others may be of the host's memory
+MOST_PIDS = 50  # labelled as PIDs: more than that is a list of guesses
+MOST_RELATIVE = 100  # measurements to compare pairwise
+LEAST_SHARE_NEAR = 1 / 3  # of the measurements with a time of day; others may be of the host's memory
 HOUR_S = 3600
 NAMES = re.compile(
     r"\bpython3?\b|\bworkload\.py\b|\bmemory-leak(?:\.service)?\b|\bsession[- ]cache service\b|\binterpreter\b", re.I
@@ -30,10 +30,10 @@ Judge = Callable[[list[str]], dict[str, Finding]]
 
 
 def measured(found: list[Measurement], truth: GroundTruth) -> Measurement | None:
-    """Return the last of two or more measurements, with time between them, that lie near the recorded series.
+    """Return the last of two or more measurements, with time between them, that match the recorded series.
 
-    Their clock's time zone does not matter. None if there are no such measurements, or so many others that these may be
-    near by chance.
+    The time zone of their clock does not matter. Return None without such measurements, or with so many others that these may
+    match by chance.
     """
     clocks = [each for each in found if each.second_of_day is not None]
     for offset_h in sorted(range(-12, 15), key=abs):
@@ -49,7 +49,7 @@ def measured(found: list[Measurement], truth: GroundTruth) -> Measurement | None
 
 
 def _time_in_series(each: Measurement, truth: GroundTruth, offset_s: float) -> float | None:
-    """Return when the leaker had the size that was measured, or None if it had not at that time, or by far another."""
+    """Return the Unix time of a measurement if the leaker had about that size then, else None."""
     for at, size, rate_mib_per_min in truth.rss_mib_at(each.second_of_day or 0, offset_s):
         most = size + each.within_s / 60 * rate_mib_per_min
         margin = max(SIZE_TOLERANCE * size, SIZE_TOLERANCE_MIB, CLOCK_TOLERANCE_S / 60 * rate_mib_per_min)
@@ -59,7 +59,7 @@ def _time_in_series(each: Measurement, truth: GroundTruth, offset_s: float) -> f
 
 
 def _is_growth(one: Measurement, other: Measurement, truth: GroundTruth) -> bool:
-    """Tell whether two measurements with relative times grow as fast as the leaker did, and were within its reach."""
+    """Return whether two measurements with relative times match the leaker's rate and stay below its ceiling."""
     seconds = (other.elapsed_s or 0) - (one.elapsed_s or 0)
     if abs(seconds) < LEAST_APART_S:
         return False
@@ -72,7 +72,7 @@ def _is_growth(one: Measurement, other: Measurement, truth: GroundTruth) -> bool
 
 
 def memory_growth(parts: list[str], is_measured: bool) -> Finding:
-    """Return the level of the memory's growth."""
+    """Return the level for memory growth."""
     if is_measured:
         evidence = next((part for part in parts if extraction.measurements([part])), " ".join(parts)[:300])
         return Finding("measured", evidence)
@@ -85,12 +85,12 @@ def memory_growth(parts: list[str], is_measured: bool) -> Finding:
 
 
 def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
-    """Return the level of the process: its PID is checked against every PID that the leaker had."""
+    """Return the level for the process. Its PID is checked against every PID that the leaker had."""
     named = [part for part in parts if extraction.pids(part)]
     if len({pid for part in named for pid in extraction.pids(part)}) > MOST_PIDS:
-        return Finding("none", named[0][:300])  # one of them is right by chance
+        return Finding("none", named[0][:300])  # one of them may be right by chance
     accused = [part for part in named if reader.asserts(part, ACCUSES)]
-    # If some PIDs are accused, it must be one of them; among others a listing may name it.
+    # If PIDs are accused, the right one must be among them; otherwise any listing may name it.
     right = next((part for part in accused or named if truth.pids & set(extraction.pids(part))), None)
     if named and not right:
         return Finding("none", (accused or named)[0])
@@ -106,7 +106,7 @@ def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
 
 
 def _names(truth: GroundTruth) -> re.Pattern[str]:
-    """Return what the leaker may be called: Python, its script, and the directory that in blind mode is named like its unit."""
+    """Return a pattern of the leaker's names: Python, its script, and its directory, in blind mode named like its unit."""
     words = {part for run in truth.runs for path in run.command.split()[1:2] for part in path.split("/")[-2:] if part}
     return re.compile("|".join([NAMES.pattern, *(rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words))]), re.I)
 
@@ -114,8 +114,8 @@ def _names(truth: GroundTruth) -> re.Pattern[str]:
 def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dict[str, Any]:
     """Return `total`, `verdict`, `categories`, `deductions` and `claims` of a diagnosis of a host.
 
-    A judge decides on the root cause and the mitigation in the reader's place; where it can't, the category is `ungraded` and
-    the total null. On a host where nothing leaks there is no rubric: a diagnosis that blames it gets 0, any other null.
+    A judge replaces the reader for root cause and mitigation; if it fails, the category is `ungraded` and the total null. The
+    rubric does not apply to a host without a leak: a diagnosis that blames it gets 0, any other null.
     """
     parts = [] if reader.is_stuffed(diagnosis) else extraction.sentences(diagnosis)
     found = extraction.measurements(parts)
@@ -130,7 +130,7 @@ def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dic
         "mitigation": reader.mitigation(parts),
     }
     if truth.variant != LEAKER:
-        return {**_of_healthy_host(parts, trend, levels["root_cause"]), "claims": checked}
+        return {**_healthy_host_grade(parts, trend, levels["root_cause"]), "claims": checked}
     if judge and parts:
         levels |= judge(parts)
     blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
@@ -138,15 +138,15 @@ def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dic
         levels["root_cause"] = Finding("leak", levels["root_cause"].evidence)
     elif any(blame.values()) and levels["root_cause"][0] not in ("leak", UNGRADED):
         levels["root_cause"] = NOTHING
-    # 'A memory leak' says that it grows; with a size beside it, it says so of a single look.
+    # 'A memory leak' implies growth; with a size beside it, it is a claim from a single snapshot.
     only_named = reader.first(parts, reader.LEAK) and not any(extraction.has_amount(part) for part in parts)
     is_snapshot = growth[0] == "snapshot" and not trend and len(found) < 2 and not only_named
     graded = result(levels, {**blame, "snapshot_only": growth[1] if is_snapshot else None})
     return {**graded, "verdict": "graded" if graded["total"] is not None else UNGRADED, "claims": checked}
 
 
-def _of_healthy_host(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
-    """Return the grade of a diagnosis of a host where nothing leaks: it blames the host, clears it, or does neither."""
+def _healthy_host_grade(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
+    """Return the grade of a diagnosis of a host without a leak: `blamed`, `cleared` or `unclear`."""
     cleared = next((part for part in parts if reader.clears(part)), None)
     accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)
     graded = result(dict.fromkeys(CATEGORIES, NOTHING), {})

@@ -1,4 +1,4 @@
-"""What really happened on a host: the ground truth that setup, reset, observations and cleanup left on the controller."""
+"""The ground truth of a host: what setup, reset, observations and cleanup recorded on the controller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memory_leak_controller.schema import misfit
 
 MIB = 1024**2
 PYTHON_MIB = 10
-FILE_PAGES_MIB = 16  # of RSS, and shared with others: no ceiling counts them
+FILE_PAGES_MIB = 16  # shared file pages: part of RSS, but not counted by the ceiling
 LEAKER = "leaker"
 DAY_S = 86400
 MOST_DAYS = 12  # the longest expiry is 7
@@ -25,7 +25,7 @@ NOT_DONE = ("failed", "refused")
 
 @dataclass(frozen=True)
 class Run:
-    """One life of the leaker on a host: its PID, when it began (Unix time), its rate, its ceiling and its samples."""
+    """One run of the leaker on a host: PID, command, start (Unix time), rate, ceiling and samples."""
 
     pid: int
     command: str
@@ -35,7 +35,7 @@ class Run:
     samples: tuple[tuple[float, int], ...]  # Unix time in seconds, RSS in bytes; sorted
 
     def rss_mib(self, at: float) -> float | None:
-        """Return the RSS at a time: interpolated between samples, extrapolated by the rate; None where it did not live."""
+        """Return the RSS in MiB at a Unix time, interpolated or extrapolated by the rate; None if it was not running."""
         if at < self.began - 1 or not self.samples:
             return None
         place = bisect(self.samples, (at, math.inf))
@@ -45,7 +45,7 @@ class Run:
             return (low + share * (high - low)) / MIB
         time, rss = self.samples[0] if place == 0 else self.samples[-1]
         size = rss / MIB + (at - time) / 60 * self.target_rate_mib_per_min
-        if place == 0:  # it takes a moment to start, and then it has what a Python takes
+        if place == 0:  # just after its start it has the size of a bare Python
             size = max(size, min(rss / MIB, PYTHON_MIB))
         most = self.ceiling_bytes / MIB + FILE_PAGES_MIB if self.ceiling_bytes else math.inf
         return size if size <= most else None
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Repair:
-    """What the last observation says of a fix: `durable`, `temporary` or `none`; the host's outcome, and when (ISO 8601)."""
+    """Effect of a fix in the last observation: `durable`, `temporary` or `none`; the host's outcome, and time (ISO 8601)."""
 
     effect: str
     outcome: str
@@ -62,7 +62,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """All lives of the leaker on a host, in order, the host's variant, and what became of it, if it was observed."""
+    """All runs of the leaker on a host in order, the host's variant, and the effect of a fix, if observed."""
 
     host: str
     variant: str
@@ -75,7 +75,7 @@ class GroundTruth:
         return {run.pid for run in self.runs}
 
     def rss_mib_at(self, second_of_day: float, offset_s: float = 0) -> list[tuple[float, float, float]]:
-        """Return when (Unix time) a clock, so far ahead of UTC, showed a time of day, the RSS then (MiB), and its rate."""
+        """Return Unix time, RSS (MiB) and rate for each run in which a clock `offset_s` ahead of UTC showed a time of day."""
         found = []
         for run in self.runs:
             first_day = int(run.began // DAY_S) - 1
@@ -89,10 +89,10 @@ class GroundTruth:
 
 
 def load(directory: Path, problems: list[str] | None = None) -> dict[str, GroundTruth]:
-    """Return the truth of each host that a directory has a HOST.jsonl of.
+    """Return the ground truth of each host that has a HOST.jsonl in a directory.
 
-    A line that is no record costs that line: `problems` gets a message that names file, line and field. Without `problems` it
-    raises ValueError.
+    An invalid line is skipped, and a message with file, line and field is appended to `problems`. Raises ValueError instead if
+    `problems` is None.
     """
     found = [_load(path, problems) for path in sorted(directory.glob("*.jsonl"))]
     return {truth.host: truth for truth in found}
@@ -115,7 +115,7 @@ def _load(path: Path, problems: list[str] | None) -> GroundTruth:
     return GroundTruth(
         host=lines[-1]["host"] if lines else unquote(path.stem),
         variant=variant,
-        # On a host that leaks, what was measured to be flat is the service after a fix.
+        # On a leaking host, a run that was measured as flat is the service after a fix.
         runs=tuple(
             _run(pid, started_at, records)
             for (pid, started_at), records in runs.items()
@@ -129,7 +129,7 @@ def _line(path: Path, number: int, text: str) -> GroundTruthLine:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}, is torn or no JSON: {error}") from error
+        raise ValueError(f"{path}, line {number}, is truncated or not JSON: {error}") from error
     complaint = misfit(found, GroundTruthLine)
     if complaint:
         raise ValueError(f"{path}, line {number}: {complaint}")
@@ -141,9 +141,9 @@ def _line(path: Path, number: int, text: str) -> GroundTruthLine:
 
 
 def _variant(lines: list[GroundTruthLine]) -> str:
-    """Return the variant that the last setup or reset gave the host; else the last that a line names; else a leaker.
+    """Return the variant from the last successful setup or reset, else from the last line with a variant, else leaker.
 
-    A line without one says that its run knew of no setup, as after a cleanup or on another controller.
+    A line has no variant if its run knew of no setup, as after a cleanup or on another controller.
     """
     named = [line for line in lines if line["variant"]]
     decided = [line for line in named if line["event"] in ("setup", "reset") and line["outcome"] not in NOT_DONE]
@@ -151,7 +151,7 @@ def _variant(lines: list[GroundTruthLine]) -> str:
 
 
 def _repair(lines: list[GroundTruthLine]) -> Repair | None:
-    """Return what the last line says of a fix, or None if it is no observation, or one that measured nothing."""
+    """Return the effect of a fix from the last line, or None if it is not an observation or measured nothing."""
     started = [line for line in lines if line["event"] in ("setup", "reset")]
     if not started or lines[-1]["event"] != "observation":
         return None

@@ -1,9 +1,9 @@
-"""An optional judge for what can't be checked: a language model behind an OpenAI-compatible endpoint.
+"""An optional judge for what cannot be checked: a language model behind an OpenAI-compatible endpoint.
 
-It is asked for the levels of the root cause and the mitigation alone, several times, and only a majority of all votes counts.
-Whatever goes wrong costs votes, and without a majority a category is `ungraded`: a failure of the judge is never a low grade.
+It is asked several times, only for the levels of root cause and mitigation. A level needs a majority of all votes. Every
+failure loses a vote, and without a majority the category is `ungraded`: a failing judge never causes a low grade.
 
-Environment: `MEMORY_LEAK_JUDGE_MODEL` names the model; `OPENAI_BASE_URL` and `OPENAI_API_KEY` are the client library's own.
+Environment: `MEMORY_LEAK_JUDGE_MODEL` names the model; the client library reads `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
 """
 
 from __future__ import annotations
@@ -38,36 +38,36 @@ on; an empty quote for the level "none". A thing that the text denies, asks or o
 
 
 class Strict(BaseModel):
-    """A part of an answer: nothing missing, nothing besides, no other types."""
+    """A part of an answer: no missing fields, no extra fields, no type coercion."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Judge:
-    """Asks a model for the levels of two categories. Raises ValueError if the environment does not say which model."""
+    """Asks a model for the levels of two categories. Raises ValueError if the environment does not configure it."""
 
     def __init__(self, votes: int = VOTES, timeout_s: float = TIMEOUT_S) -> None:
         model = os.environ.get(MODEL_VARIABLE)
         if not model:
-            raise ValueError(f"{MODEL_VARIABLE} is not set: it names the model that judges")
+            raise ValueError(f"{MODEL_VARIABLE} is not set: set it to the name of the model that judges")
         if not os.environ.get("OPENAI_API_KEY"):
-            raise ValueError("OPENAI_API_KEY is not set: an endpoint that needs none takes any text")
+            raise ValueError("OPENAI_API_KEY is not set: if the endpoint needs no key, set it to any text")
         self._model, self._votes, self._timeout_s = model, votes, timeout_s
         rubric = {name: levels(name) for name in CATEGORIES}
         described = "\n".join(
-            f"{name}: " + "; ".join(f'"{level}" = {each["when"]}' for level, each in of_it.items())
-            for name, of_it in rubric.items()
+            f"{name}: " + "; ".join(f'"{level}" = {each["when"]}' for level, each in of_category.items())
+            for name, of_category in rubric.items()
         )
         self._instructions = INSTRUCTIONS.format(cause=SCENARIO["cause"], levels=described)
         parts: dict[str, Any] = {
-            # mypy can't follow a type that is made of the scenario's levels.
-            name: (create_model(name, __base__=Strict, level=(Literal[tuple(of_it)], ...), quote=(str, ...)), ...)  # type: ignore[arg-type]
-            for name, of_it in rubric.items()
+            # mypy cannot check a type built from the scenario's levels.
+            name: (create_model(name, __base__=Strict, level=(Literal[tuple(of_category)], ...), quote=(str, ...)), ...)  # type: ignore[arg-type]
+            for name, of_category in rubric.items()
         }
         self._answer: type[BaseModel] = create_model("Answer", __base__=Strict, **parts)
 
     def __call__(self, sentences: list[str]) -> dict[str, Finding]:
-        """Return the level of each category with the sentence it rests on, or `ungraded` with what went wrong."""
+        """Return each category's level with the sentence it is based on, or `ungraded` with the reason."""
         text = "\n".join(sentences)[:MOST_CHARACTERS]
         votes = asyncio.run(self._all_votes(text))
         return {name: self._majority(name, votes) for name in CATEGORIES}
@@ -86,7 +86,7 @@ class Judge:
             return await asyncio.gather(*(self._vote(client, text, number) for number in range(self._votes)))
 
     async def _vote(self, client: openai.AsyncOpenAI, text: str, number: int) -> dict[str, Finding] | str:
-        """Return the findings of one vote, or why it does not count."""
+        """Return the findings of one vote, or the reason why it does not count."""
         schema: Any = {"name": "grades", "strict": True, "schema": self._answer.model_json_schema()}
         asked = client.chat.completions.create(
             model=self._model,
@@ -99,12 +99,12 @@ class Judge:
             response_format={"type": "json_schema", "json_schema": schema},
         )
         try:
-            # The client's own time-out is for each read: an answer that drips in would last for ever.
+            # The client's timeout applies to each read: an answer that trickles in would never time out.
             answer = await asyncio.wait_for(asked, self._timeout_s)
             said = json.loads(
                 self._answer.model_validate_json(answer.choices[0].message.content or "").model_dump_json()
             )
-        except Exception as error:  # whatever an endpoint does wrong, it is no vote
+        except Exception as error:  # any failure of the endpoint loses this vote
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         findings = {name: Finding(said[name]["level"], said[name]["quote"].strip()) for name in CATEGORIES}
         for name, (level, quote) in findings.items():

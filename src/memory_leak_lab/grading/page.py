@@ -1,4 +1,4 @@
-"""grades.html: the grades in a browser, from the records of grades.json. One file that needs no network."""
+"""Writes grades.html from the records of grades.json: one file that needs no network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BANDS = ("0 to 24 points", "25 to 49", "50 to 74", "75 to 99", "100 points")
 
 
 def write(records: list[dict[str, Any]], path: Path) -> None:
-    """Write the page; report.html beside it links to it from its next writing on."""
+    """Write the page. The next report.html written beside it links to it."""
     totals = Counter(min(each["total"] // 25, 4) for each in records if each["total"] is not None)
     counts = [(BANDS[band], count) for band, count in sorted(totals.items(), reverse=True)]
     counts += Counter(each["verdict"] for each in records if each["total"] is None).most_common()

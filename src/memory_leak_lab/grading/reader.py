@@ -1,7 +1,7 @@
-"""The deterministic reader of what can't be checked against the ground truth: cause, mitigation, blame, and claims of growth.
+"""Deterministic reader of what cannot be checked against the ground truth: cause, mitigation, blame, and claims of growth.
 
-It reads sentence by sentence, and blame clause by clause, so that 'not a disk problem' blames no disk. A question claims
-nothing.
+It reads sentence by sentence, and blame clause by clause, so that 'not a disk problem' does not blame the disk. A question is
+not a claim.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOT = (
     r"|rather than|fail(?:s|ed)? to)\b|n't\b)"
 )
 NEGATION = re.compile(NOT, re.I)
-# What stands between a negation and the word that it denies: 'not a memory leak', 'no process on this host grew'.
+# A negation and what may follow before the word that it denies: 'not a memory leak', 'no process on this host grew'.
 DENIED = re.compile(
     NOT + r"(?:[\s\w]{0,12}\b(?:be|been))?"
     r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does|it))*\s*$",
@@ -33,7 +33,7 @@ CONTAINER = re.compile(
     r"|stor(?:e|es|ed|ing)|tokens?|visitors?|state|structures?|containers?|records?|objects?|keys?|guests?|items?)\b",
     re.I,
 )
-# Entries are kept: said by what is missing, or outright.
+# Entries are kept: said directly, or by naming what is missing.
 KEPT = re.compile(
     rf"{NOT}[^.;]{{0,60}}\b(?:{REMOVAL}|{LIMIT})"
     rf"|\b{REMOVAL}[^.;]{{0,60}}\b(?:does not exist|doesn't exist|is missing|is absent|never (?:happens|runs|comes))"
@@ -124,7 +124,7 @@ STUFFED_SHARE = 0.75
 
 
 def is_stuffed(text: str) -> bool:
-    """Tell whether a text is a heap of key words rather than sentences."""
+    """Return whether a text is a pile of keywords rather than sentences."""
     words = re.findall(r"[A-Za-z]\w*", text)
     return (
         len(words) >= 8 and not re.search(r"\d{2}", text) and len(KEY_TERM.findall(text)) / len(words) > STUFFED_SHARE
@@ -132,25 +132,25 @@ def is_stuffed(text: str) -> bool:
 
 
 def clauses(sentence: str) -> list[str]:
-    """Return the clauses of a sentence, cut where 'but' and the like turn it."""
+    """Return the clauses of a sentence, split at 'but' and the like, semicolons, colons and parentheses."""
     parts = re.split(r",?\s+\b(?:but|however|although|yet)\b|;|\(|\)|:\s", sentence)
     return [part for part in parts if part.strip()]
 
 
 def is_question(sentence: str) -> bool:
-    """Tell whether a sentence asks rather than claims."""
+    """Return whether a sentence is a question."""
     return sentence.rstrip(" |*").endswith("?")
 
 
 def asserts(sentence: str, pattern: re.Pattern[str]) -> bool:
-    """Tell whether a sentence claims what a pattern finds, rather than asks for it or denies it."""
+    """Return whether a sentence claims what a pattern matches, rather than asking or denying it."""
     if is_question(sentence):
         return False
     return any(not _is_denied(sentence, match) for match in pattern.finditer(sentence))
 
 
 def denies(sentence: str, pattern: re.Pattern[str]) -> bool:
-    """Tell whether a sentence denies what a pattern finds."""
+    """Return whether a sentence denies what a pattern matches."""
     return any(_is_denied(sentence, match) for match in pattern.finditer(sentence))
 
 
@@ -159,19 +159,19 @@ def _is_denied(sentence: str, match: re.Match[str]) -> bool:
 
 
 def clears(sentence: str) -> bool:
-    """Tell whether a sentence says that nothing leaks: it denies growth or a leak, or calls memory flat."""
+    """Return whether a sentence says that nothing leaks: it denies growth or a leak, or calls memory flat."""
     return not is_question(sentence) and (
         denies(sentence, LEAK) or denies(sentence, GROWTH) or (asserts(sentence, FLAT) and not asserts(sentence, LEAK))
     )
 
 
 def first(parts: list[str], pattern: re.Pattern[str]) -> str | None:
-    """Return the first sentence that claims something, or None."""
+    """Return the first sentence that claims what a pattern matches, or None."""
     return next((part for part in parts if asserts(part, pattern)), None)
 
 
 def explains(text: str) -> bool:
-    """Tell whether a text says of a container that it keeps its entries."""
+    """Return whether a text says that a container keeps its entries."""
     return bool(
         CONTAINER.search(text)
         and KEPT.search(text)
@@ -182,8 +182,8 @@ def explains(text: str) -> bool:
 
 
 def root_cause(parts: list[str]) -> Finding:
-    """Return the level of the root cause and the sentence that it rests on."""
-    # 'It has a table of sessions. Nothing is ever removed.' takes both sentences.
+    """Return the level for the root cause and the sentence it is based on."""
+    # 'It has a table of sessions. Nothing is ever removed.' needs both sentences.
     pairs = [" ".join(pair) for pair in itertools.pairwise(parts) if not any(map(is_question, pair))]
     said = [part for part in parts if not is_advice(part)]
     for text in [*said, *pairs]:
@@ -197,22 +197,22 @@ def root_cause(parts: list[str]) -> Finding:
 
 
 def is_advice(sentence: str) -> bool:
-    """Tell whether a sentence does no more than advise: it begins with what to do."""
+    """Return whether a sentence only gives advice: it begins with what to do."""
     advice = ADVICE.search(sentence)
     return bool(advice and advice.start() < 3 and not is_question(sentence))
 
 
 def mitigation(parts: list[str]) -> Finding:
-    """Return the level of the mitigation and the sentence that it rests on."""
+    """Return the level for the mitigation and the sentence it is based on."""
     claimed = [part for part in parts if not is_question(part)]
     if not any(REFUSAL.search(part) for part in claimed):
         for number, part in enumerate(claimed):
             advice = ADVICE.search(part)
             if not advice:
                 continue
-            # 'An upper limit should be set' says what before it advises.
+            # 'An upper limit should be set': the object comes before the advice.
             said = part if PASSIVE.search(part) else part[advice.start() :]
-            # 'There is no bound on it. Introduce one.'
+            # 'There is no bound on it. Introduce one.': the object is in the sentence before.
             if IT.search(said) and (explains(part) or (number and explains(claimed[number - 1]))):
                 return Finding("specific", part)
             if any(not FOREIGN.search(said[match.end() :][:25]) for match in SPECIFIC.finditer(said)):
@@ -222,13 +222,13 @@ def mitigation(parts: list[str]) -> Finding:
 
 
 def blamed(parts: list[str], pattern: re.Pattern[str]) -> str | None:
-    """Return the sentence that names something as the cause of it all, or None."""
+    """Return the first sentence that blames what a pattern matches, or None."""
     for part in parts:
         if is_question(part):
             continue
         for clause in clauses(part):
             named = pattern.search(clause)
-            # 'not the kernel', and 'the kernel is not to blame'; but 'the kernel kills for no reason'.
+            # Clears: 'not the kernel', 'the kernel is not to blame'. Blames: 'the kernel kills for no reason'.
             if named and BLAME.search(clause) and not NEGATION.search(clause[: named.end() + 15]):
                 return part
     return None

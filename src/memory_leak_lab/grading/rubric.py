@@ -1,4 +1,4 @@
-"""The rubric: what a diagnosis can earn in each category, and how levels and deductions become a total."""
+"""The rubric: the points for each level of each category, and the total from levels and deductions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import memory_leak_controller
 SCENARIO: dict[str, Any] = yaml.safe_load((Path(memory_leak_controller.__file__).parent / "scenario.yml").read_text())
 CATEGORIES = tuple(SCENARIO["rubric"])
 NO_LEVEL = "none"
-UNGRADED = "ungraded"  # where it could not be graded; never a low grade
+UNGRADED = "ungraded"  # could not be graded; never a low grade
 
 
 class Finding(NamedTuple):
-    """The level of a category, and the sentence that it rests on; of an ungraded one, why."""
+    """The level of a category and the sentence it is based on; if ungraded, the reason."""
 
     level: str
     evidence: str
@@ -26,13 +26,13 @@ NOTHING = Finding(NO_LEVEL, "")
 
 
 def levels(category: str) -> dict[str, dict[str, Any]]:
-    """Return the levels of a category by name, the best first: each with its `points` and `when` it is earned."""
+    """Return the levels of a category by name, best first, each with its `points` and `when` it is earned."""
     found: dict[str, dict[str, Any]] = SCENARIO["rubric"][category]["levels"]
     return found
 
 
 def result(findings: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:
-    """Return `total`, `categories` and `deductions` for findings, and for the deductions that have a sentence they rest on.
+    """Return `total`, `categories` and `deductions`. A deduction applies if `reasons` has a sentence for it.
 
     The total is null while a category is ungraded.
     """

@@ -1,1 +1,1 @@
-"""An investigation without prior knowledge: what a host shows, what follows from it, and the diagnosis in words."""
+"""Investigates a host without prior knowledge: analyses its snapshots and writes evidence and a diagnosis."""

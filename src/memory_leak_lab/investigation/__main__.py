@@ -1,7 +1,7 @@
 """Write evidence and diagnoses from snapshots of hosts: `python -m memory_leak_lab.investigation`.
 
-playbooks/investigate.yml calls it. Reads from stdin a JSON object with, of each host, the list of its two snapshots, or null
-where a snapshot is missing. Exits 1 if a host has none, after the others are written.
+playbooks/investigate.yml runs it. Reads a JSON object from stdin: for each host the list of its two snapshots, or null if one
+is missing. Exits 1 if a host could not be inspected, after writing the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOT_INSPECTED = "not inspected: see the error above"
 
 
 def row(finding: Finding) -> tuple[str, ...]:
-    """Return the cells of a host's row: finding, PID, name, RSS, rate, and what else there is to say."""
+    """Return the cells of a host's row: finding, PID, name, RSS, rate and note."""
     if finding.leak:
         leak = finding.leak
         cells = (str(leak.pid), leak.name, f"{leak.samples[-1][1]:.0f} MiB", f"{leak.rate_mib_per_min:.2f} MiB/min")
@@ -48,7 +48,7 @@ def row(finding: Finding) -> tuple[str, ...]:
 def main() -> int:
     """Run from the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="memory-leak-investigate", description=__doc__)
-    parser.add_argument("--report-dir", type=Path, required=True, help="where investigation/ and diagnoses/ go")
+    parser.add_argument("--report-dir", type=Path, required=True, help="directory for investigation/ and diagnoses/")
     version.add_option(parser)
     chosen = parser.parse_args()
     wrong_version = version.mismatch(chosen.for_version)
@@ -65,10 +65,10 @@ def main() -> int:
         try:
             if pair:
                 cells = tuple(map(str, row(render.write(host, pair[0], pair[1], chosen.report_dir))))
-        except Exception as error:  # what one host says must not cost the others their diagnoses
+        except Exception as error:  # a malformed answer from one host does not affect the others
             cells = (f"could not be written: {type(error).__name__}: {error}",)
         failed |= len(cells) == 1
-        # As texts: a name of a process may look like markup.
+        # Text, not str: a process name may look like markup.
         view.add_row(*(Text(printable(cell)) for cell in (host, *cells)))
     Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(view)
     return 1 if failed else 0

@@ -1,6 +1,6 @@
-"""What two snapshots of a host show: which process leaks, if any, and which only have much memory or have settled.
+"""Analyses two snapshots of a host: which process leaks, if any, and which are only large or have settled.
 
-A snapshot is the JSON object that host_snapshot.py prints. Of the second one, `growing` lists what it watched.
+A snapshot is the JSON object that host_snapshot.py prints. In the second one, `growing` lists the watched processes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from memory_leak_controller import growth
 KIB_PER_MIB = 1024
 LEAST_RATE_MIB_PER_MIN = 0.1
 LEAST_R_SQUARED = 0.98
-# Of the rate over all, the rate at the end: what has settled meanwhile is less, and no leak.
+# Final rate / overall rate. Below this the growth has settled: not a leak.
 LEAST_SHARE_AT_THE_END = 0.5
-# An allocator asks for as much at a time: what grows by less while it is watched can't be told from what has settled.
+# Allocators grow in steps of this size: smaller growth while watched cannot be told from growth that has settled.
 STEP_MIB = 1.0
-LARGE_MIB = 50  # what is worth a word though it does not grow
+LARGE_MIB = 50  # processes from this size are reported even if they do not grow
 Snapshot = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that was seen in both snapshots, with its samples: Unix time, RSS and the host's available memory in MiB."""
+    """A process seen in both snapshots. Samples: Unix time, RSS and the host's available memory in MiB."""
 
     pid: int
     name: str
@@ -36,7 +36,7 @@ class Process:
 
     @property
     def leaks(self) -> bool:
-        """Tell whether it grows in a straight line that goes on to the end."""
+        """Return whether it grows in a straight line until the end."""
         return (
             self.rate_mib_per_min >= LEAST_RATE_MIB_PER_MIN
             and self.r_squared >= LEAST_R_SQUARED
@@ -45,14 +45,14 @@ class Process:
 
     @property
     def is_slow(self) -> bool:
-        """Tell whether it grows, but too slowly to tell whether it goes on."""
+        """Return whether it grows, but too slowly to tell whether the growth continues."""
         watched_s = self.samples[-1][0] - self.samples[2][0]
         return not self.leaks and LEAST_RATE_MIB_PER_MIN <= self.rate_mib_per_min < STEP_MIB / watched_s * 60
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is the matter with a host: `leaking`, `oom_killed` (and nothing grows now) or `no_leak`."""
+    """The finding on a host. Verdict: `leaking`, `oom_killed` (and nothing grows now) or `no_leak`."""
 
     verdict: str
     leak: Process | None
@@ -60,12 +60,12 @@ class Finding:
     oom_kills: tuple[dict[str, Any], ...]
     large: tuple[
         tuple[int, str, float, float], ...
-    ]  # PID, name, RSS in MiB in the first snapshot and the change until the second
+    ]  # PID, name, RSS in MiB in the first snapshot, change until the second
     observed_s: float
 
 
 def analyse(first: Snapshot, second: Snapshot) -> Finding:
-    """Return the finding of two snapshots of a host, the second with what it watched."""
+    """Return the finding from two snapshots of a host, the second with watched processes."""
     grown = tuple(process for each in second["growing"] if (process := _process(first, second, each)))
     leaks = sorted((each for each in grown if each.leaks), key=lambda each: -each.rate_mib_per_min)
     kills = tuple(second["oom_kills"])
@@ -81,12 +81,12 @@ def analyse(first: Snapshot, second: Snapshot) -> Finding:
 
 
 def _process(first: Snapshot, second: Snapshot, watched: dict[str, Any]) -> Process | None:
-    """Return a process with a line through its samples, or None if there are too few."""
+    """Return a process with a line fitted to its samples, or None if there are too few."""
     pid = str(watched["pid"])
     snapshots = [
         {**each, "rss_kib": each["processes"][pid]["rss_kib"], **each["memory_kib"]} for each in (first, second)
     ]
-    # The clock may have been set meanwhile: times count from boot, and are told by the clock as it is at the end.
+    # The clock may have been set in between: count times from boot, and convert them by the final clock.
     offset_s = second["time"] - second["monotonic_s"]
     taken = [
         (each["monotonic_s"], each["rss_kib"] / KIB_PER_MIB, each["MemAvailable"] / KIB_PER_MIB)
@@ -110,7 +110,7 @@ def _process(first: Snapshot, second: Snapshot, watched: dict[str, Any]) -> Proc
 
 
 def _large(first: Snapshot, second: Snapshot) -> tuple[tuple[int, str, float, float], ...]:
-    """Return the processes that have much memory, the largest first."""
+    """Return the processes with much memory, largest first."""
     before, found = first["processes"], []
     for pid, now in second["processes"].items():
         then = before.get(pid)

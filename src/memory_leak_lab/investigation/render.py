@@ -1,4 +1,4 @@
-"""The evidence of an investigation and the diagnosis that follows from it, as Markdown and JSON files for each host."""
+"""Writes the evidence of an investigation and the resulting diagnosis as Markdown and JSON files for each host."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from memory_leak_controller.report.records import make_directory, replace
 from memory_leak_lab.investigation import analysis, source
 from memory_leak_lab.investigation.analysis import KIB_PER_MIB, Finding, Snapshot
 
-# A word begins them, and is not long: else a log of one long word takes a time that grows with its square.
+# They start with a word of limited length: otherwise a log of one long word takes quadratic time.
 RATE_IN_LOG = re.compile(r"\b(\w{0,40}per_second)=(\d{1,9}(?:\.\d{1,9})?)")
 COUNT_IN_LOG = re.compile(r"\b(\w{0,40}entries)=(\d{1,15})")
 SYSTEMD_TIME = "%a %Y-%m-%d %H:%M:%S %Z"
 UNLIMITED = "infinity"
-LATEST = 5  # of the rates in a log: the first is of a service that has only just started
+LATEST = 5  # of the rates in a log: the first ones are from a service that has just started
 
 
 def code(text: str) -> str:
-    """Return a text of a host as a span of code in Markdown, which it can't end."""
+    """Return a host's text as a Markdown code span that it cannot break out of."""
     return f"`{printable(text).replace('`', chr(39))}`"
 
 
@@ -50,12 +50,12 @@ def write(host: str, first: Snapshot, second: Snapshot, report_directory: Path) 
     evidence, diagnoses = report_directory / "investigation", report_directory / "diagnoses"
     for directory in (evidence, diagnoses):
         make_directory(directory)
-    name = quote(host, safe="")  # no name of a host is a path
+    name = quote(host, safe="")  # a host name must not act as a path
     replace(diagnoses / f"{name}.reference.md", diagnosis(host, first, finding))
     text = environment.get_template("evidence.md.j2").render(
         host=host, first=first, second=second, finding=finding, clock=clock
     )
-    # Evidence holds what processes of the host's were told and logged.
+    # Private: evidence contains command lines and logs of the host's processes.
     replace(evidence / f"{name}.md", text, private=True)
     record = {"host": host, **asdict(finding), "snapshots": [first, second]}
     replace(evidence / f"{name}.json", json.dumps(record, indent=1, allow_nan=False) + "\n", private=True)
@@ -63,7 +63,7 @@ def write(host: str, first: Snapshot, second: Snapshot, report_directory: Path) 
 
 
 def _safe(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot whose texts can be shown: no control characters but newlines, and nothing that ends a block of code."""
+    """Return a snapshot that is safe to show: no control characters except newline and tab, no end of a code block."""
     text = json.dumps(printable_values(snapshot, keep="\n\t")).replace("```", "'''")
     found: Snapshot = json.loads(text)
     return found
@@ -71,12 +71,12 @@ def _safe(snapshot: Snapshot) -> Snapshot:
 
 def diagnosis(host: str, first: Snapshot, finding: Finding) -> str:
     """Return the diagnosis of a host in Markdown."""
-    facts = _of_leak(finding) if finding.leak else _of_kill(first, finding) if finding.oom_kills else {}
+    facts = _leak_facts(finding) if finding.leak else _kill_facts(first, finding) if finding.oom_kills else {}
     text = environment.get_template("diagnosis.md.j2").render(host=host, finding=finding, clock=clock, **facts)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _of_leak(finding: Finding) -> dict[str, Any]:
+def _leak_facts(finding: Finding) -> dict[str, Any]:
     leak = finding.leak
     assert leak
     details, samples = leak.details, leak.samples
@@ -86,7 +86,7 @@ def _of_leak(finding: Finding) -> dict[str, Any]:
     duration_s = samples[-1][0] - samples[0][0]
     cpu_s = details["samples"][-1]["cpu_s"] - details["samples"][0]["cpu_s"]
     watched_s = details["samples"][-1]["monotonic_s"] - details["samples"][0]["monotonic_s"]
-    load = [_rates(details["log"]), f"it takes {cpu_s / watched_s:.1%} of a processor" if watched_s else ""]
+    load = [_rates(details["log"]), f"it uses {cpu_s / watched_s:.1%} of a processor" if watched_s else ""]
     return {
         "leak": leak,
         "unit": details["unit"],
@@ -100,8 +100,8 @@ def _of_leak(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _of_kill(first: Snapshot, finding: Finding) -> dict[str, Any]:
-    """Return what is known of the last kill; of its unit as systemd has it still, unless another process runs there now."""
+def _kill_facts(first: Snapshot, finding: Finding) -> dict[str, Any]:
+    """Return the facts of the last kill. The unit's start time counts only if systemd's record is of the same process."""
     kill = finding.oom_kills[-1]
     service: dict[str, Any] = kill["service"] or {}
     properties = service.get("properties", {})
@@ -120,7 +120,7 @@ def _of_kill(first: Snapshot, finding: Finding) -> dict[str, Any]:
 
 
 def _unix_time(text: str) -> float | None:
-    """Return the time that systemd tells, which host_snapshot.py asked for in UTC."""
+    """Return the Unix time of a systemd timestamp, which host_snapshot.py requests in UTC, or None if invalid."""
     try:
         return datetime.strptime(text, SYSTEMD_TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -128,10 +128,10 @@ def _unix_time(text: str) -> float | None:
 
 
 def _cause(where: dict[str, Any], command: list[str], log: str | None) -> dict[str, Any]:
-    """Return the container that grows, as far as the program's source can be read, and what its log counts."""
+    """Return the growing container, if the program's source is readable, and the entry counts in its log."""
     retaining_containers = source.retaining_containers(where.get("source") or "")
     container = retaining_containers[0] if retaining_containers else None
-    # An option is taken to be about the condition if its name is a word of it: --max-sessions and self._max_sessions.
+    # An option belongs to the condition if its name is a word in it: --max-sessions and self._max_sessions.
     words = re.findall(r"\w+", container.removed_if or "") if container else []
     names = {word.strip("_") for word in words}
     counts = COUNT_IN_LOG.findall(log or "")
@@ -150,4 +150,4 @@ def _cause(where: dict[str, Any], command: list[str], log: str | None) -> dict[s
 def _rates(log: str | None) -> str:
     found = RATE_IN_LOG.findall(log or "")[-LATEST:]
     rates = [float(value) for _name, value in found]
-    return f"its log says {found[0][0]} {min(rates):g} to {max(rates):g}" if rates else ""
+    return f"its log shows {found[0][0]} {min(rates):g} to {max(rates):g}" if rates else ""

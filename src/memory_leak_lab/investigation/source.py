@@ -1,4 +1,4 @@
-"""What a program's source says of where its memory goes: containers that are added to, and whether anything removes."""
+"""Searches a program's source for retained memory: containers that are added to, and whether anything is removed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ REMOVING = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard"}
 
 @dataclass(frozen=True)
 class RetainingContainer:
-    """A container that a function adds to: its name, the line that adds, and the condition of what removes.
+    """A container that a function adds to: its name, the line that adds, and the condition for removal.
 
-    `removed_if` is None where nothing ever removes, and else the condition, or "always" without one.
+    `removed_if` is None if nothing is ever removed.
     """
 
     name: str
@@ -22,16 +22,16 @@ class RetainingContainer:
 
 
 def retaining_containers(source: str) -> list[RetainingContainer]:
-    """Return the containers that the functions of a Python source add to and never, or not always, take from.
+    """Return the containers that functions of a Python source add to and do not always remove from.
 
-    Only those count that outlive a call: attributes of an object, and names of the module. Empty for what can't be parsed.
+    Only containers that outlive a call count: object attributes and module names. Empty if the source cannot be parsed.
     """
     reader = _Reader()
     try:
         tree = ast.parse(source)
         lasting = {_name(target) for node in tree.body for target in _targets(node)}
         reader.visit(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # no Python, or too deep a one
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # not Python, or nested too deeply
         return []
     found = []
     for name, line in reader.added.items():
@@ -52,7 +52,7 @@ def _targets(node: ast.stmt) -> list[ast.expr]:
 
 
 class _Reader(ast.NodeVisitor):
-    """Collects where containers are added to and taken from within functions, and under which condition."""
+    """Collects where functions add to and remove from containers, and under which condition."""
 
     def __init__(self) -> None:
         self.added: dict[str, int] = {}
@@ -61,7 +61,7 @@ class _Reader(ast.NodeVisitor):
         self._in_function = False
         self._fixed_size: set[str] = set()
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # named by ast
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # name required by ast
         outside, self._in_function = self._in_function, True
         self.generic_visit(node)
         self._in_function = outside
@@ -79,7 +79,7 @@ class _Reader(ast.NodeVisitor):
             if isinstance(target, ast.Subscript):
                 self._add(target.value, node.lineno)
             elif isinstance(node.value, ast.BinOp) and isinstance(node.value.left, ast.List):
-                self._fixed_size.add(_name(target))  # [None] * n: its places are filled anew
+                self._fixed_size.add(_name(target))  # [None] * n: its slots are overwritten
         self.generic_visit(node)
 
     def visit_Delete(self, node: ast.Delete) -> None:

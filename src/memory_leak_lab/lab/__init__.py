@@ -1,1 +1,1 @@
-"""Throw-away hosts on this computer: `lifecycle` brings them up and down, a driver of `drivers` runs them."""
+"""Throw-away hosts on this computer: `lifecycle` brings them up and down, a driver from `drivers` runs them."""

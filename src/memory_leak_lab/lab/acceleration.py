@@ -1,4 +1,4 @@
-"""Whether this computer can run guests on KVM, found by booting a real kernel."""
+"""Detects whether KVM works on this computer, by booting a real kernel."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from memory_leak_lab.lab import images
 
 PROBE_TIMEOUT_S = 5
 KVM = ["-accel", "kvm", "-cpu", "host"]
-# A small translation cache: the guests run little code, and a fleet's caches add up. Without cx16, since QEMU 7.2 emulates
-# cmpxchg16b with wrong flags now and then, at which a Linux 6.12 guest dies in its memory allocator. With room for a second
-# processor, which never comes: before QEMU 8.1 a guest that can have only one runs without its memory barriers, though its
-# devices work in a thread beside it.
+# tb-size: a small translation cache, since guests run little code and the caches of a fleet add up.
+# -cx16: QEMU 7.2 sometimes emulates cmpxchg16b with wrong flags, which crashes Linux 6.12 in its memory allocator.
+# maxcpus=2: before QEMU 8.1 a guest limited to one CPU runs without memory barriers, although its devices use another thread.
 TCG = ["-accel", "tcg,thread=multi,tb-size=128", "-cpu", "qemu64,-cx16", "-smp", "1,maxcpus=2"]
 
 
@@ -24,9 +23,9 @@ def options(kernel: Path) -> list[str]:
 
 
 def kvm_works(kernel: Path) -> bool:
-    """Tell whether a guest kernel really starts under KVM. The answer is kept until the computer reboots.
+    """Return whether a guest kernel really boots under KVM. The answer is cached until the computer reboots.
 
-    The device alone says too little: under some hypervisors /dev/kvm is there, and even runs a boot sector, but a kernel hangs.
+    /dev/kvm alone proves nothing: under some hypervisors it exists and even runs a boot sector, but a kernel hangs.
     """
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
@@ -41,7 +40,7 @@ def kvm_works(kernel: Path) -> bool:
 
 
 def _kernel_starts(kernel: Path) -> bool:
-    """Boot the kernel with no root file system and look for its first line on the serial console."""
+    """Boot the kernel without a root file system and wait for its first line on the serial console."""
     command = [
         "qemu-system-x86_64",
         *KVM,

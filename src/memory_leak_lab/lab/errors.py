@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something that the lab needs is missing or did not work."""
+    """Something that the lab needs is missing or failed."""
 
 
 class DriverUnavailableError(LabError):
-    """This computer cannot run hosts of that driver, or not with that release."""
+    """This computer cannot run hosts with this driver or release."""
 
 
 class HostHangsError(LabError):

@@ -1,4 +1,4 @@
-"""A fleet of containers of the local lab, for tests and benchmarks: plain ssh to it, and what really happens on its hosts."""
+"""A fleet of local containers for tests and benchmarks: runs plain ssh on it and observes its hosts from outside."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from memory_leak_lab.lab import hosts, lifecycle
 from memory_leak_lab.lab.drivers import nspawn
 
-PARALLEL_SSH = 10  # more bought nothing on two cores
+PARALLEL_SSH = 10  # more gained nothing on two cores
 UNIT = "memory-leak.service"
 INVENTORY = Path(__file__).parents[3] / "inventory" / "lab.py"
 
 
 class Fleet:
-    """A lab of containers with Debian 12, reached as root."""
+    """A lab of Debian 12 containers, reached as root."""
 
     def __init__(self, count: int, work: Path, name: str = "bench"):
         lifecycle.up(name, "nspawn", count, ["bookworm"], ["root"], 2048, print)
@@ -36,12 +36,12 @@ class Fleet:
         self.variables: dict[str, dict[str, Any]] = json.loads(answer.stdout)["_meta"]["hostvars"]
 
     def down(self) -> None:
-        """Take the fleet down, with whatever runs on it."""
+        """Take the fleet down, with everything that runs on it."""
         self.close_connections()
         lifecycle.down(self.name)
 
     def inventory(self, count: int, variables: dict[int, dict[str, str]] | None = None) -> Path:
-        """Write an inventory of the first `count` hosts, with further variables of some by their number, and return it."""
+        """Write an inventory of the first `count` hosts and return its path. `variables` adds variables by host number."""
         path = self.work / f"hosts-{count}.ini"
         lines = ["[memory_leak]"]
         for number, host in enumerate(self.hosts[:count]):
@@ -52,7 +52,7 @@ class Fleet:
         return path
 
     def ssh_options(self, keep_open: bool) -> list[str]:
-        """Return the options of plain ssh, which with `keep_open` shares the connections that Ansible keeps."""
+        """Return the options of plain ssh. With `keep_open` it shares the connections that Ansible keeps open."""
         options = ["-F", "none", "-o", f"UserKnownHostsFile={self.directory}/known_hosts", "-o", "IdentitiesOnly=yes"]
         options += ["-i", f"{self.directory}/key", "-o", "BatchMode=yes"]
         if keep_open:
@@ -67,26 +67,26 @@ class Fleet:
         return options
 
     def parallel_ssh(self, script: Path, count: int, keep_open: bool) -> list[str]:
-        """Return a command that runs a shell script on the first `count` hosts by plain ssh, PARALLEL_SSH at a time."""
+        """Return a command that runs a shell script on the first `count` hosts over plain ssh, PARALLEL_SSH at a time."""
         ports = " ".join(str(host.port) for host in self.hosts[:count])
         options = " ".join(self.ssh_options(keep_open))
         ssh = f"exec ssh {options} -p {{}} root@127.0.0.1 sh -s <{script}"
         return ["sh", "-c", f"printf '%s\\n' {ports} | xargs -P {PARALLEL_SSH} -I{{}} sh -c '{ssh}'"]
 
     def run_everywhere(self, script: str, count: int) -> None:
-        """Run a shell script on hosts, unmeasured, and keep the connections. Raises CalledProcessError if it fails on one."""
+        """Run a shell script on hosts, unmeasured, and keep connections open. Raises CalledProcessError if a host fails."""
         path = self.work / "unmeasured.sh"
         path.write_text(script)
         subprocess.run(self.parallel_ssh(path, count, keep_open=True), check=True, capture_output=True)
 
     def run(self, number: int, script: str, interpreter: str = "sh -s") -> subprocess.CompletedProcess[str]:
-        """Run a shell script (or another interpreter's) on one host, by its number, over a connection that is kept open."""
+        """Run a script on the host with this number, over a connection that is kept open."""
         options = self.ssh_options(keep_open=True)
         command = ["ssh", *options, "-p", str(self.hosts[number].port), "root@127.0.0.1", interpreter]
         return subprocess.run(command, input=script, capture_output=True, text=True, errors="replace", check=False)
 
     def close_connections(self) -> None:
-        """Close all ssh connections that are kept open."""
+        """Close all open ssh connections."""
 
         def close(socket: Path) -> None:
             command = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "fleet"]
@@ -96,7 +96,7 @@ class Fleet:
             list(pool.map(close, (path for path in self.directory.iterdir() if path.is_socket())))
 
     def running(self, count: int) -> int:
-        """Return on how many of the first `count` hosts the workload runs, seen from outside in their cgroups."""
+        """Return how many of the first `count` hosts run the workload, as seen from outside in their cgroups."""
         return sum(self._runs(self.directory / host.name) for host in self.hosts[:count])
 
     def _runs(self, home: Path) -> bool:
@@ -104,7 +104,7 @@ class Fleet:
         return any((group / "cgroup.procs").read_text() for group in groups)
 
     def round_trips(self, count: int) -> list[int]:
-        """Return how many commands and file transfers each of the first `count` hosts' sshd has been asked for since boot."""
+        """Return the number of commands and file transfers that each of the first `count` hosts' sshd served since boot."""
 
         def asked(home: Path) -> int:
             pid = nspawn.Nspawn().main_process(hosts.process(home) or 0)

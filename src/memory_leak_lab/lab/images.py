@@ -1,7 +1,7 @@
-"""Disk images for the lab's virtual machines, built by mmdebstrap and cached outside the checkout.
+"""Disk images for the lab's hosts, built by mmdebstrap and cached outside the checkout.
 
 An image is a directory with `disk.img` (a bare ext4-mountable file system, sparse, DISK_SIZE_BYTES), `kernel` and
-`packages.txt` (what was installed, with versions). Its name holds a digest of the recipe: a new recipe makes a new image.
+`packages.txt` (installed packages with versions). Its name contains a digest of the recipe: a new recipe makes a new image.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from memory_leak_lab.lab.releases import RELEASES
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DISK_SIZE_BYTES = 3 * 1024**3
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-# The ELF note XEN_ELFNOTE_PHYS32_ENTRY: lengths of its name and its value, its type, its name.
+# ELF note XEN_ELFNOTE_PHYS32_ENTRY: name length, value length, type, name.
 PVH_ENTRY = re.compile(b"\x04\0\0\0[\x04\x08\x0c]\0\0\0\x12\0\0\0Xen\0")
 RECIPE = Path(__file__).parent / "recipe"
 
 NO_EXPIRY = 'Acquire::Check-Valid-Until "false"'
-# What in the log of a failed build tells its cause, and what the user can do.
+# Text in the log of a failed build -> what the user can do.
 ADVICE = {
     "is expired": "the mirror is an old snapshot; lab_allow_expired_mirror=true accepts it",
     "NO_PUBKEY": "the package debian-archive-keyring on this computer is older than the release's keys: upgrade it",
@@ -51,13 +51,13 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Source:
-    """Where packages come from: a mirror, or each release's own where that is empty; may its index have expired?"""
+    """Package source: a mirror (empty: each release's own), and whether its index may have expired."""
 
     mirror: str = ""
     allow_expired: bool = False
 
     def mirror_of(self, release: str) -> str:
-        """Return the mirror for a release."""
+        """Return the mirror to use for a release."""
         return self.mirror or RELEASES[release].mirror
 
 
@@ -65,12 +65,12 @@ DEFAULT_SOURCE = Source()
 
 
 def tool_path() -> str:
-    """Return PATH with the system directories that a user's own may lack."""
+    """Return PATH with the system directories that a user's PATH may lack."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def run(*command: str) -> None:
-    """Run a command to its end. Raises LabError with what it said if it fails."""
+    """Run a command. Raises LabError with its output if it fails."""
     environment = {**os.environ, "PATH": tool_path()}
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
@@ -80,13 +80,13 @@ def run(*command: str) -> None:
 
 
 def cache_directory() -> Path:
-    """Return the directory for what can be built again: images and what is known about this computer."""
+    """Return the directory for what can be rebuilt: images and facts about this computer."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memory-leak-lab"
 
 
 def recipe(release: str) -> list[str]:
-    """Return the mmdebstrap options that make an image of a release, without its outputs."""
-    # The hooks go as text: an unprivileged mmdebstrap may not read the checkout.
+    """Return the mmdebstrap options that build an image of a release, without its outputs."""
+    # Pass the hooks as text: an unprivileged mmdebstrap may be unable to read the checkout.
     units = " ".join((RECIPE / "masked-units").read_text().split())
     customize = (RECIPE / "customize.sh").read_text().replace("@MASKED_UNITS@", units)
     hooks = [customize]
@@ -104,21 +104,21 @@ def recipe(release: str) -> list[str]:
 
 
 def digest(release: str, source: Source = DEFAULT_SOURCE) -> str:
-    """Return what tells images of a release apart: a digest of the recipe."""
+    """Return the digest of the recipe, which distinguishes the images of a release."""
     parts = [release, source.mirror_of(release), DISK_SIZE_BYTES, recipe(release), "unpacked kernel"]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def ensure(release: str, report: Callable[[str], None], source: Source = DEFAULT_SOURCE) -> Path:
-    """Return the image of a release, building it first where it is not in the cache. Raises LabError."""
+    """Return the image of a release; build it first if it is not cached. Raises LabError."""
     images = cache_directory() / "images"
     name = f"{release}-{digest(release, source)}"
     if (images / name).is_dir():
         return images / name
     with locked(images / f".{release}.lock"):
-        if not (images / name).is_dir():  # else another run was building it
-            report(f"building the image of {release}, which takes about a minute, once")
-            # Whatever is left is of an outdated recipe, or of a build that was killed.
+        if not (images / name).is_dir():  # otherwise another run has just built it
+            report(f"building the image of {release}, once; it takes about a minute")
+            # Leftovers of outdated recipes and killed builds.
             for outdated in [*images.glob(f"{release}-*"), *images.glob(f".{release}-*")]:
                 shutil.rmtree(outdated)
             work = images / f".{name}"
@@ -131,7 +131,7 @@ def ensure(release: str, report: Callable[[str], None], source: Source = DEFAULT
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that a file stands for, waiting for whoever else holds it."""
+    """Hold an exclusive lock on a file; wait while another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -145,7 +145,7 @@ def _build(release: str, source: Source, work: Path) -> None:
         f"--customize-hook=download /packages.txt {work}/packages.txt",
     ]
     if source.allow_expired:
-        # What mmdebstrap tells apt it also leaves in the image.
+        # mmdebstrap leaves its apt options in the image: delete this one there.
         options = "/etc/apt/apt.conf.d/99mmdebstrap"
         outputs += [f"--aptopt={NO_EXPIRY}", f"--customize-hook=sed --in-place '/Valid-Until/d' \"$1{options}\""]
     log = work / "build.log"
@@ -162,12 +162,12 @@ def _build(release: str, source: Source, work: Path) -> None:
 
 
 def unpack(kernel: Path) -> None:
-    """Unpack a kernel in place where QEMU can start it unpacked: an emulated machine is slow at unpacking zstd.
+    """Unpack a kernel in place if QEMU can boot it unpacked: an emulated machine unpacks zstd slowly.
 
-    A kernel packed otherwise, or without the entry that QEMU starts an unpacked one by, is left as it is. Raises LabError.
+    A kernel that is not packed with zstd, or has no PVH entry point for QEMU, is left unchanged. Raises LabError.
     """
     image = kernel.read_bytes()
-    # The header of Linux's x86 boot protocol: where the packed kernel begins, and its length with that of the unpacked one.
+    # Header of Linux's x86 boot protocol: offset and length of the packed kernel, whose last 4 bytes hold the unpacked size.
     offset, length = struct.unpack_from("<II", image, 0x248)
     begin = (image[0x1F1] + 1) * 512 + offset
     packed = image[begin : begin + length - 4]
@@ -181,7 +181,7 @@ def unpack(kernel: Path) -> None:
 
 
 def _cause(log: Path) -> str:
-    """Return what the user can do, where the log of mmdebstrap says why it failed."""
+    """Return advice if mmdebstrap's log shows a known cause, else an empty string."""
     text = log.read_text(errors="replace")
     return next((f" ({advice})" for sign, advice in ADVICE.items() if sign in text), "")
 

@@ -1,4 +1,4 @@
-"""Bring a lab of throw-away hosts on this computer up and down, whichever driver runs them."""
+"""Bring a lab of throw-away hosts on this computer up and down, with any driver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memory_leak_lab.lab.hosts import Host
 from memory_leak_lab.lab.images import DEFAULT_SOURCE, Source
 from memory_leak_lab.lab.releases import RELEASES
 
-# The command that each tool is found by, and its package on Debian and Ubuntu.
+# Commands that the lab runs -> their Debian and Ubuntu packages.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "genext2fs": "genext2fs",
@@ -26,7 +26,7 @@ TOOLS = {
     "xz": "xz-utils",
     "zstd": "zstd",
 }
-PARALLEL = 20  # hosts at once, to stop or to log in to
+PARALLEL = 20  # hosts to stop or log in to at once
 Report = Callable[[str], None]
 
 
@@ -40,9 +40,9 @@ def up(
     report: Report,
     source: Source = DEFAULT_SOURCE,
 ) -> list[str]:
-    """Bring a lab of `count` hosts up and return the names of those that had to be started.
+    """Bring a lab of `count` hosts up and return the names of the hosts that were started.
 
-    Releases and users are dealt out in turn. A host that runs as asked for is left alone. Raises LabError.
+    Releases and users are assigned in turn. A running host that matches the request is kept. Raises LabError.
     """
     directory = hosts.lab_directory(name)
     driver = drivers.get(driver_name)
@@ -74,7 +74,7 @@ def up(
 
 
 def _wait_for_login(driver: Driver, directory: Path, host: Host, report: Report) -> None:
-    """Wait until a host accepts its user's login. One that hangs is reset once, where its driver can do that."""
+    """Wait until a host accepts its user's login. A hung host is reset once, if its driver can do that."""
     try:
         hosts.wait_for_login(directory, host)
     except HostHangsError as error:
@@ -85,7 +85,7 @@ def _wait_for_login(driver: Driver, directory: Path, host: Host, report: Report)
 
 
 def down(name: str) -> list[str]:
-    """Stop the hosts of a lab, remove all that belongs to it, and return the names of the hosts that were there."""
+    """Stop the hosts of a lab, remove everything that belongs to it, and return the names of the removed hosts."""
     directory = hosts.lab_directory(name)
     if not directory.is_dir():
         return []
@@ -105,7 +105,7 @@ def _check_values(driver: Driver, count: int, releases: list[str], users: list[s
     ):
         if not values or len(set(values)) < len(values) or set(values) - set(allowed):
             raise LabError(
-                f"{variable} is {values!r}: it must hold each of {', '.join(allowed)} once at most, and one at least"
+                f"{variable} is {values!r}: it must list at least one of {', '.join(allowed)}, each at most once"
             )
     for variable, value, low, high in (
         ("lab_host_count", count, 1, driver.max_hosts),
@@ -159,7 +159,7 @@ def _forget(homes: list[Path]) -> None:
 
 
 def _drivers_of(home: Path) -> list[Driver]:
-    """Return the driver of a host; all, where a run was killed before it wrote which: nothing has been started there."""
+    """Return the driver of a host; all drivers if a run was killed before it wrote host.json and started the host."""
     try:
         return [drivers.get(hosts.load(home).driver)]
     except LabError:

@@ -95,14 +95,14 @@ def test_several_files_per_host_are_graded_and_other_files_ignored(tmp_path: Pat
 def test_an_ungradable_file_is_reported_and_the_others_are_graded(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"web1.md": f"{WEB1} {CAUSE}", "web9.md": WEB1})
     assert done.returncode == 1
-    assert "web9.md: the ground truth knows no host of that name" in done.stderr
+    assert "web9.md: not graded: the ground truth has no host of that name" in done.stderr
     assert [record["total"] for record in records] == [100]
 
 
 def test_no_diagnosis_is_an_error(tmp_path: Path) -> None:
     done, _records = graded(tmp_path, {})
     assert done.returncode == 1
-    assert "holds no diagnosis" in done.stderr
+    assert "contains no diagnosis" in done.stderr
 
 
 def test_a_fleet_diagnosis_is_graded_for_each_host(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_playbook_fails_on_ungradable_files_and_unknown_variables(tmp_path: 
     (tmp_path / "web9.md").write_text(WEB1)
     done = playbook(*places)
     assert done.returncode != 0
-    assert "the ground truth knows no host of that name" in done.stdout + done.stderr
+    assert "the ground truth has no host of that name" in done.stdout + done.stderr
     mistyped = playbook(*places, "-e", "memory_leak_jugde=true")
     assert mistyped.returncode != 0
     assert (

@@ -33,7 +33,7 @@ def test_only_regular_files_are_graded(tmp_path: Path) -> None:
     assert [error.split(": not graded: ")[0] for error in errors] == [
         *("web1.directory.md", "web1.latin.md", "web1.link.md", "web1.pipe.md"),
     ]
-    assert "web1.link.md: not graded: it is a link" in errors
+    assert "web1.link.md: not graded: it is a symlink" in errors
 
 
 def test_oversized_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,9 +41,9 @@ def test_oversized_files_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "web2.md").write_text(DIAGNOSIS)
     records, errors = grading.grade_all(tmp_path, TRUTHS)
     assert [record["host"] for record in records] == ["web2"]
-    assert errors == ["web1.md: not graded: it has 400001 characters about web1, at most 400000 are graded"]
+    assert errors == ["web1.md: not graded: it has 400001 characters about web1; the limit is 400000"]
     monkeypatch.setattr(files, "MOST_BYTES", 100)
-    assert "at most 100 are graded" in grading.grade_all(tmp_path, TRUTHS)[1][0]
+    assert "the limit is 100" in grading.grade_all(tmp_path, TRUTHS)[1][0]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_torn_and_invalid_lines_are_skipped_and_reported(tmp_path: Path) -> None
     loaded = ground_truth.load(tmp_path, problems)["web1"]
     assert loaded.pids == TRUTHS["web1"].pids
     assert len(problems) == 3
-    assert "web1.jsonl, line 2, is torn or no JSON" in problems[0]
+    assert "web1.jsonl, line 2, is truncated or not JSON" in problems[0]
     assert "web1.jsonl, line 3: ceiling_bytes is -5: it must be at least 0" in problems[1]
     assert "web1.jsonl, line 4: samples[0][0] is nan" in problems[2]
     with pytest.raises(ValueError, match="line 2"):

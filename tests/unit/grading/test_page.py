@@ -45,7 +45,7 @@ def test_points_show_their_evidence(page: Any) -> None:
     assert "25 points, measured: python3 (PID 1432) grows" in details[0].text.replace(
         "\N{LEFT DOUBLE QUOTATION MARK}", ""
     )
-    assert "right, 30 MiB per minute where 30 is true" in details[0].text
+    assert "right, 30 MiB per minute, true value 30" in details[0].text
     assert "durable: plateaued" in details[0].text
 
 

@@ -1,4 +1,4 @@
-"""The drivers of the lab by name. `base.Driver` says what a driver is."""
+"""Registry of the lab's drivers. `base.Driver` defines the interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (Qemu(), Nspawn(
 
 
 def get(name: str) -> Driver:
-    """Return the driver of that name. Raises LabError if there is none."""
+    """Return the driver with this name. Raises LabError if there is none."""
     try:
         return DRIVERS[name]
     except KeyError:

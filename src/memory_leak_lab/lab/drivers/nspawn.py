@@ -1,8 +1,8 @@
-"""The driver `nspawn`: hosts that are systemd-nspawn containers, for fleets of many on one computer. Needs root.
+"""Driver `nspawn`: systemd-nspawn containers, for large fleets on one computer. Needs root.
 
-Each has its own systemd, cgroups, process tree and sshd on its own loopback port, over one read-only root per release; what it
-writes stays in its memory. They share this computer's kernel, network and, where its cgroups are of version 1, its memory:
-no ceiling is enforced there, `free` shows the whole computer, and the kernel log is not theirs.
+Each container has its own systemd, cgroups, process tree and sshd on its own loopback port. The root file system is read-only
+and shared per release; writes stay in memory. Containers share this computer's network, kernel and kernel log, and `free`
+shows the whole computer. On cgroup v1 they also share its memory: no memory limit is enforced.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from memory_leak_lab.lab.releases import NEEDS_CGROUP_V2, RELEASES
 CGROUP_V2_ONLY = Path("/sys/fs/cgroup/cgroup.controllers")
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES_PER_HOST = 20
-# Without cgroups of its own, each host's systemd would manage, and empty, those of all others.
+# A container needs its own cgroups: otherwise its systemd would manage, and empty, those of all others.
 JOIN_AND_RUN = 'for group in $GROUPS_OF_THE_HOST; do echo $$ >"$group/cgroup.procs" || exit; done; exec "$@"'
-PROPAGATE = Path("/run/systemd/nspawn/propagate")  # where systemd-nspawn makes a directory for each machine
+PROPAGATE = Path("/run/systemd/nspawn/propagate")  # systemd-nspawn makes a directory for each machine here
 REMOVAL_TIMEOUT_S = 5
 
 
 class Nspawn(Driver):
-    """Containers. They share this computer's kernel."""
+    """Containers, which share this computer's kernel."""
 
     name = "nspawn"
     description = "containers"
@@ -41,7 +41,7 @@ class Nspawn(Driver):
     tools: ClassVar = {"systemd-nspawn": "systemd-container", "mount": "mount"}
 
     def check(self, releases: Sequence[str]) -> None:
-        """Require root, and cgroups that suit the hosts' systemd and this computer's."""
+        """Require root, and a cgroup version that the hosts' systemd and this computer's systemd-nspawn support."""
         if os.geteuid() != 0:
             raise DriverUnavailableError(
                 "lab_driver is 'nspawn', which needs root: run it as root, or use the driver 'qemu'"
@@ -51,17 +51,17 @@ class Nspawn(Driver):
         unfit = [release for release in releases if RELEASES[release].needs_cgroup_v2]
         if unfit:
             raise DriverUnavailableError(
-                f"lab_releases has {', '.join(unfit)}, whose systemd cannot run in a container here, since this computer's "
-                "cgroups are of version 1: leave it out, or use the driver 'qemu'"
+                f"lab_releases has {', '.join(unfit)}, whose systemd cannot run in a container on this computer: it uses "
+                "cgroup v1. Remove the release, or use the driver 'qemu'"
             )
         if _version() >= NEEDS_CGROUP_V2:
             raise DriverUnavailableError(
-                f"lab_driver is 'nspawn', but systemd-nspawn {_version()} runs no container here, since this computer's "
-                "cgroups are of version 1: use the driver 'qemu'"
+                f"lab_driver is 'nspawn', but systemd-nspawn {_version()} cannot run containers on this computer: it uses "
+                "cgroup v1. Use the driver 'qemu'"
             )
 
     def start(self, directory: Path, started: Sequence[Host]) -> None:
-        """Start containers; they boot on their own."""
+        """Start the containers and return while they boot."""
         _raise_inotify_limit(sum(1 for _home in hosts.homes(directory)) + len(started))
         for container in started:
             settings = f"Port {container.port}\nListenAddress {container.address}\n"
@@ -80,22 +80,22 @@ class Nspawn(Driver):
             (home / "pid").write_text(str(process.pid))
 
     def main_process(self, pid: int) -> int:
-        """Return the PID of the container's systemd, given that of its systemd-nspawn.
+        """Return the PID of the container's systemd, given the PID of its systemd-nspawn.
 
-        When that systemd dies, the kernel ends all its processes, and systemd-nspawn tidies up after itself.
+        When that systemd dies, the kernel kills all processes of the container, and systemd-nspawn cleans up.
         """
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else pid
 
     def clean(self, home: Path) -> None:
-        """Remove a container's cgroups, and whatever still lives there."""
+        """Remove a container's cgroups and kill the processes still in them."""
         for group in cgroups(home):
             _remove_cgroup(group)
         with contextlib.suppress(FileNotFoundError):
             (PROPAGATE / _machine_name(home)).rmdir()
 
     def tidy(self, directory: Path) -> None:
-        """Unmount the roots that the containers of a lab shared."""
+        """Unmount the root file systems that the containers of a lab shared."""
         for root in directory.glob(".root-*"):
             if root.is_mount():
                 images.run("umount", str(root))
@@ -103,7 +103,7 @@ class Nspawn(Driver):
 
 
 def _version() -> int:
-    """Return the version of this computer's systemd-nspawn, 0 if there is none."""
+    """Return the version of this computer's systemd-nspawn, or 0 if it is not installed."""
     try:
         shown = subprocess.run(["systemd-nspawn", "--version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def _version() -> int:
 
 
 def _raise_inotify_limit(count: int) -> None:
-    """Let this computer run that many systemds."""
+    """Raise the inotify limit as far as `count` hosts need."""
     needed = count * INOTIFY_INSTANCES_PER_HOST
     if int(INOTIFY_LIMIT.read_text()) < needed:
         INOTIFY_LIMIT.write_text(str(needed))
@@ -125,17 +125,17 @@ def _nspawn(home: Path, container: Host, root: Path) -> list[str]:
         *("--volatile=overlay", "--read-only", f"--directory={root}", "--console=read-only"),
         *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         f"--load-credential=tmpfiles.extra:{home}/credentials",
-        # Arguments of the host's systemd. The second lets Debian 13's work on a computer whose cgroups are of version 1.
+        # Arguments of the container's systemd. The second lets Debian 13's systemd run on cgroup v1.
         *(f"systemd.hostname={container.name}", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
     ]
 
 
 def _machine_name(home: Path) -> str:
-    return f"memory-leak-lab-{home.parent.name}-{home.name}".replace("_", "-")  # as in the name of a host
+    return f"memory-leak-lab-{home.parent.name}-{home.name}".replace("_", "-")  # host names cannot contain '_'
 
 
 def _mounted_root(directory: Path, container: Host) -> Path:
-    """Return where the image of a container is mounted, read-only, once for all containers of the lab."""
+    """Return the read-only mount point of a container's image; mount it once for all containers of the lab."""
     root = directory / f".root-{Path(container.image).name}"
     root.mkdir(exist_ok=True)
     if not root.is_mount():
@@ -144,7 +144,7 @@ def _mounted_root(directory: Path, container: Host) -> Path:
 
 
 def cgroups(home: Path) -> list[Path]:
-    """Return the cgroups of a container, there or not: one in each hierarchy that is mounted."""
+    """Return the cgroups of a container, existing or not: one in each mounted hierarchy."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return [Path(fields[1]) / _machine_name(home) for fields in mounts if fields[2] in ("cgroup", "cgroup2")]
 
@@ -153,7 +153,7 @@ def _make_cgroups(home: Path) -> list[Path]:
     groups = cgroups(home)
     for group in groups:
         group.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):  # of version 1 alone: empty there, and then nothing can run
+        for name in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1 only: nothing can run while these are empty
             with contextlib.suppress(FileNotFoundError):
                 if (group / "tasks").exists():
                     (group / name).write_text((group.parent / name).read_text())
@@ -161,7 +161,7 @@ def _make_cgroups(home: Path) -> list[Path]:
 
 
 def _remove_cgroup(group: Path) -> None:
-    """End what is in a cgroup and those below it, and remove them; the kernel may take a moment for the last process."""
+    """Kill all processes in a cgroup and its descendants, and remove them. Retries while the last process exits."""
     deadline = time.monotonic() + REMOVAL_TIMEOUT_S
     while group.exists():
         for processes in group.rglob("cgroup.procs"):
@@ -170,7 +170,7 @@ def _remove_cgroup(group: Path) -> None:
                     os.kill(int(pid), signal.SIGKILL)
         try:
             for path, _directories, _files in os.walk(group, topdown=False):
-                os.rmdir(path)  # noqa: PTH106 # as os.walk gives strings
+                os.rmdir(path)  # noqa: PTH106 # os.walk yields strings
         except OSError as error:
             if time.monotonic() > deadline:
                 raise LabError(f"could not remove the cgroup {group}: {error}") from error

@@ -1,4 +1,4 @@
-"""The driver `qemu`: hosts that are virtual machines of their own, run without root, on KVM where it works."""
+"""Driver `qemu`: virtual machines, run without root, on KVM where it works."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from memory_leak_lab.lab.drivers.base import Driver
 from memory_leak_lab.lab.errors import LabError
 from memory_leak_lab.lab.hosts import Host
 
-# The post-quantum key exchange, sshd's default, costs an emulated machine a second.
+# sshd's default, a post-quantum key exchange, takes an emulated machine a second.
 SSHD_SETTINGS = "KexAlgorithms curve25519-sha256\n"
 MONITOR_TIMEOUT_S = 10
 
 
 class Qemu(Driver):
-    """Virtual machines. They have a kernel and memory of their own, and need no root."""
+    """Virtual machines with their own kernel and memory. They need no root."""
 
     name = "qemu"
     description = "virtual machines"
@@ -28,21 +28,21 @@ class Qemu(Driver):
     tools: ClassVar = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
 
     def check(self, releases: Sequence[str]) -> None:
-        """Accept every computer that has the tools."""
+        """Accept any computer that has the tools."""
 
     def start(self, directory: Path, started: Sequence[Host]) -> None:
-        """Start machines; they boot on their own."""
+        """Start the machines and return while they boot."""
         for machine in started:
             home = hosts.write(directory, machine, SSHD_SETTINGS)
             backing = ("-F", "raw", "-b", f"{machine.image}/disk.img")
             images.run("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(home / "disk.qcow2"))
-            # QEMU takes the credential as a string of the virtual firmware's.
+            # QEMU passes the credential as a string of the virtual firmware (SMBIOS).
             content = base64.b64encode((home / "credentials").read_bytes()).decode()
             (home / "credentials").write_text(f"io.systemd.credential.binary:tmpfiles.extra={content}")
             images.run(*_qemu(home, machine))
 
     def recover(self, home: Path) -> bool:
-        """Press the machine's reset button: it boots again, from the disk as it is."""
+        """Press the machine's reset button: it reboots from its current disk."""
         reset(home)
         return True
 
@@ -50,7 +50,7 @@ class Qemu(Driver):
 def _qemu(home: Path, machine: Host) -> list[str]:
     command_line = (
         f"root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 panic=-1 net.ifnames=0 systemd.hostname={machine.name} "
-        # Self-tests, hardening and messages below warnings only cost an emulated guest time.
+        # Self-tests, hardening and messages below warnings only slow down an emulated guest.
         "loglevel=5 systemd.show_status=false cryptomgr.notests mitigations=off audit=0 lsm= module_blacklist=autofs4"
     )
     network = f"user,id=net,hostfwd=tcp:{machine.address}:{machine.port}-:22"
@@ -68,14 +68,14 @@ def _qemu(home: Path, machine: Host) -> list[str]:
 
 
 def reset(home: Path) -> None:
-    """Press the machine's reset button: it boots again, from the disk as it is. Raises LabError."""
+    """Press the machine's reset button: it reboots from its current disk. Raises LabError."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(MONITOR_TIMEOUT_S)
             connection.connect(str(home / "monitor"))
             with connection.makefile("rw") as monitor:
                 for command in ("qmp_capabilities", "system_reset"):
-                    monitor.readline()  # the greeting, and what the first command returned
+                    monitor.readline()  # the greeting, then the reply to the first command
                     monitor.write(json.dumps({"execute": command}) + "\n")
                     monitor.flush()
                 monitor.readline()
