@@ -15,7 +15,13 @@ from memory_leak_lab.lab.fleet import Fleet
 
 LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
-OTHER_DEFINITION = definitions.default(unit="cache.service", target_rate_mib_per_min=45.0)
+OTHER_DEFINITION = definitions.default(
+    unit="cache.service",
+    directory="/srv/cache/app",
+    log_file="/var/log/cache.log",
+    pid_file="/run/cache.pid",
+    target_rate_mib_per_min=45.0,
+)
 ENDS = {"setup": "running", "reset": "running", "cleanup": "absent"}
 PYTHON = "python3 -I -S -"
 # Kills the program before its nth step with an external effect (a file change, a lock, a command), or right after its start.
@@ -23,7 +29,7 @@ KILL = """
 import os, sys
 steps_left = [{step}]
 def count(event, arguments):
-    changes = event in ("os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.posix_spawn", "fcntl.flock")
+    changes = event in ("os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.chmod", "os.posix_spawn", "fcntl.flock")
     if event == "open":
         changes = isinstance(arguments[0], int) or (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR)
     steps_left[0] -= bool(changes)

@@ -198,7 +198,7 @@ INITIAL_STATES = (
         cleanup=("absent", False),
         fresh=True,
         intact="mountpoint -q /mcp/scenarios",
-        undo="umount /mcp/scenarios; rmdir /srv/scenarios /mcp/scenarios /mcp",
+        undo="umount /mcp/scenarios; rm -r /srv/scenarios /mcp",
     ),
     InitialState(
         "start record half written",
@@ -371,7 +371,8 @@ INITIAL_STATES = (
 INSPECTION = f"""
 echo "pids: $(pgrep -d ' ' -f '^[^ ]*python3[.0-9]* [^ ]*workload[.]py')"
 echo "pid_file: $(head -c 20 {PID_FILE} 2>/dev/null)"
-echo "left: $(ls -d {WORKLOAD} {LOG} {PID_FILE}* /srv/cache /var/log/cache.log /run/cache.pid /run/session-cache.lock \\
+echo "left: $(find {LOG} {PID_FILE}* -maxdepth 0 ! -type d -user root 2>/dev/null | tr '\\n' ' ')" \\
+  "$(ls -d {WORKLOAD} /srv/cache /var/log/cache.log /run/cache.pid /run/session-cache.lock /var/lib/session-cache \\
   /run/systemd/transient/memory-leak.service /run/systemd/transient/cache.service 2>/dev/null | tr '\\n' ' ')"
 """
 
