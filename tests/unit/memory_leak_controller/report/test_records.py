@@ -88,7 +88,7 @@ def test_ground_truth_controlled_by_another_user_is_refused(tmp_path: Path) -> N
         records.append_ground_truth(directory, "setup", record, NOW)
     os.chown(directory, 0, -1)
     os.mkfifo(directory / "web1.jsonl")  # would be waited for
-    with pytest.raises(OSError):  # noqa: PT011 # by the kernel or by the check
+    with pytest.raises(OSError):  # by the kernel or by the check
         records.append_ground_truth(directory, "setup", record, NOW)
     with pytest.raises(records.NotPrivateError):
         records.recorded_variant(directory, "web1")
