@@ -1,0 +1,153 @@
+"""Reads this host's state from /proc. Runs on a host, alone: Python 3.9, standard library, few imports."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would cost more than the rest
+    from collections.abc import Callable
+    from typing import Any
+
+MOST_BYTES = 4096
+IN_A_LIST = 100  # characters of a command line
+LIMITS = ("Max open files", "Max processes", "Max address space", "Max resident set")
+LISTENER = b"[listener]"  # how OpenSSH calls the process that accepts connections
+
+
+def read(path: str) -> bytes:
+    """Return the first bytes of a file. Raises OSError where its process has ended or is none of our business."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read(MOST_BYTES)
+
+
+def text(raw: bytes) -> str:
+    """Return bytes as a text, with a replacement for what is no UTF-8."""
+    return raw.decode("utf-8", "replace")
+
+
+def mib(kib: int | bytes) -> float:
+    """Return KiB as MiB with one decimal."""
+    return round(int(kib) / 1024, 1)
+
+
+def memory() -> dict[str, float]:
+    """Return the memory of this host; used is what is not available."""
+    fields = (line.split() for line in read("/proc/meminfo").splitlines())
+    kib = {text(field[0][:-1]): int(field[1]) for field in fields}
+    used_kib = kib["MemTotal"] - kib["MemAvailable"]
+    return {
+        "total_mb": mib(kib["MemTotal"]),
+        "available_mb": mib(kib["MemAvailable"]),
+        "used_mb": mib(used_kib),
+        "used_percent": round(used_kib / kib["MemTotal"] * 100, 1),
+        "free_mb": mib(kib["MemFree"]),
+        "buffers_mb": mib(kib["Buffers"]),
+        "cached_mb": mib(kib["Cached"]),
+        "swap_total_mb": mib(kib["SwapTotal"]),
+        "swap_used_mb": mib(kib["SwapTotal"] - kib["SwapFree"]),
+    }
+
+
+def statistics(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat after the name, and the name before them. Raises OSError where it has ended."""
+    name, _, rest = read("/proc/%d/stat" % pid).partition(b"(")[2].rpartition(b")")
+    return [name, *rest.split()]
+
+
+def helpers(parents: dict[int, int]) -> set[int]:
+    """Return the PIDs of the processes that take part in this call, or in another over the same connection.
+
+    These are this process, those above it up to the login session's, and whatever runs below that. `parents`: the parent of
+    each PID.
+    """
+    top = pid = os.getpid()
+    while pid in parents and pid != 1:
+        if parents[pid] == 1 and LISTENER in read("/proc/%d/cmdline" % pid):
+            break
+        top, pid = pid, parents[pid]
+    found = {top}
+    while True:
+        below = {pid for pid, parent in parents.items() if parent in found} - found
+        if not below:
+            return found
+        found |= below
+
+
+def processes() -> dict[int, list[bytes]]:
+    """Return the statistics of the processes by PID, without those that are here for this call, and the ticks since boot."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                found[int(name)] = statistics(int(name))
+            except OSError:
+                continue
+    ours = helpers({pid: int(fields[2]) for pid, fields in found.items()})
+    return {pid: fields for pid, fields in found.items() if pid not in ours}
+
+
+def row(pid: int, fields: list[bytes], uptime_s: float, most_characters: int) -> dict[str, Any] | None:
+    """Return what a list tells of a process, its command line cut; None if it has ended."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    try:
+        command, uid = read("/proc/%d/cmdline" % pid), os.stat("/proc/%d" % pid).st_uid
+    except OSError:
+        return None
+    return {
+        "pid": pid,
+        "name": text(fields[0]),
+        "state": text(fields[1]),
+        "ppid": int(fields[2]),
+        "threads": int(fields[18]),
+        "uid": uid,
+        "vmrss_mb": mib(int(fields[22]) * os.sysconf("SC_PAGE_SIZE") // 1024),
+        "cpu_s": round((int(fields[12]) + int(fields[13])) / ticks, 1),
+        "elapsed_s": round(max(uptime_s - int(fields[20]) / ticks, 0), 1),
+        "cmdline": text(command).replace("\0", " ").strip()[:most_characters],
+    }
+
+
+def process_list(limit: int, sort_by: str) -> dict[str, Any]:
+    """Return the number of processes and the first of them: by RSS or processor time (the most first), or by name."""
+    uptime_s = float(read("/proc/uptime").split()[0])
+    keys: dict[str, Callable[[list[bytes]], Any]] = {
+        "rss": lambda fields: -int(fields[22]),
+        "cpu": lambda fields: -int(fields[12]) - int(fields[13]),
+        "name": lambda fields: fields[0].lower(),
+    }
+    found = processes()
+    ordered = sorted(found.items(), key=lambda each: (keys[sort_by](each[1]), each[0]))
+    rows = [row(pid, fields, uptime_s, IN_A_LIST) for pid, fields in ordered[:limit]]
+    return {"total": len(found), "processes": [each for each in rows if each]}
+
+
+def process(pid: int) -> dict[str, Any] | None:
+    """Return what there is to know of a process, or None where there is none (or it is here for this call)."""
+    found = processes()
+    if pid not in found:
+        return None
+    known = row(pid, found[pid], float(read("/proc/uptime").split()[0]), MOST_BYTES)
+    try:
+        status = dict(line.split(b":", 1) for line in read("/proc/%d/status" % pid).splitlines())
+        limits = read("/proc/%d/limits" % pid).splitlines()
+        cgroup = read("/proc/%d/cgroup" % pid).splitlines()
+    except OSError:
+        return None
+    if known is None:
+        return None
+    for name, field in (("vmsize_mb", b"VmSize"), ("vmpeak_rss_mb", b"VmHWM"), ("vmswap_mb", b"VmSwap")):
+        known[name] = mib(status[field].split()[0]) if field in status else 0.0  # a kernel thread has none of its own
+    known["gid"] = int(status[b"Gid"].split()[0])
+    try:
+        known["fd_count"] = len(os.listdir("/proc/%d/fd" % pid))
+    except OSError:
+        known["fd_count"] = None
+    known["cgroup"] = text(cgroup[-1].split(b":", 2)[2]) if cgroup else ""
+    known["limits"] = {}
+    for name in LIMITS:
+        line = next((line for line in limits if line.startswith(name.encode())), None)
+        if line:
+            soft = line[len(name) :].split()[0]
+            known["limits"][name[4:].replace(" ", "_")] = None if soft == b"unlimited" else int(soft)
+    return known
