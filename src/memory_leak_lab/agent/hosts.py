@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import anyio
@@ -49,6 +50,12 @@ class Answer(NamedTuple):
     stderr: str
 
 
+@cache
+def _vault_secrets() -> Any:
+    """Return the secrets that the configuration names, once for the process, as Ansible wants it. Raises AnsibleError."""
+    return CLI.setup_vault_secrets(DataLoader(), list(constants.DEFAULT_VAULT_IDENTITY_LIST), auto_prompt=False)
+
+
 class _Host:
     """One host: the connections that are free for a command, and how many may be in use."""
 
@@ -66,7 +73,7 @@ class Hosts:
 
     def __init__(self, inventories: Sequence[str], limit: str | None = None) -> None:
         self._loader = DataLoader()
-        CLI.setup_vault_secrets(self._loader, list(constants.DEFAULT_VAULT_IDENTITY_LIST), auto_prompt=False)
+        self._loader.set_vault_secrets(_vault_secrets())
         inventory = InventoryManager(self._loader, sources=list(inventories))
         inventory.subset(limit)
         variables = VariableManager(self._loader, inventory)

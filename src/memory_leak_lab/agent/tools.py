@@ -104,7 +104,7 @@ class Tools:
     async def get_process_info(
         self, host: Host, pid: Annotated[int, Field(ge=1, lt=2**31)]
     ) -> Annotated[CallToolResult, ProcessInfo]:
-        """Get details of a process of a host: memory in MiB, open files, limits, control group."""
+        """Get details of a process of a host: memory in MiB, open files, limits, cgroup."""
         return _result(await self._read(ProcessInfo, host, "process", pid=pid))
 
     async def bash_execute(
