@@ -44,9 +44,10 @@ def why_not() -> str:
 
 @pytest.fixture(scope="module")
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Return a fleet of as many containers as the module's COUNT says; it is taken down at the end."""
+    """Return a fleet of as many containers as the module's COUNT says, reached as its USERS (root); taken down at the end."""
+    users = getattr(request.module, "USERS", ("root",))
     try:
-        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
+        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest", users)
         yield fleet
         fleet.close_connections()
     finally:

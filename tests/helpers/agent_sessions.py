@@ -17,8 +17,8 @@ from memory_leak_lab.agent.tools import Mode, Tools
 
 # What an agent must never be told; "leak" covers the role's name and its variables'.
 SECRETS = ("leak", "decoy", "control", "variant", "ground", "truth", "scenario", "exercise", "grade", "grading")
-# Variables that a real inventory may hold.
-ANSWERS = "memory_leak_variant=decoy memory_leak_blind=true"
+# Variables that a real inventory may hold, which must neither be told nor repeat a command.
+ANSWERS = "memory_leak_variant=decoy memory_leak_blind=true ansible_ssh_retries=3"
 
 
 def local_inventory(directory: Path, *names: str) -> Path:

@@ -55,20 +55,31 @@ def test_processes_come_in_the_order_asked_for(monkeypatch: pytest.MonkeyPatch) 
     }
 
 
+def host_with(monkeypatch: pytest.MonkeyPatch, parents: dict[int, int], commands: dict[int, bytes], me: int) -> None:
+    """Make /proc show processes by their parents, and this one as one of them."""
+    stat = {f"/proc/{pid}/stat": b"%d (x) S %d 0 0" % (pid, parent) for pid, parent in parents.items()}
+    files = stat | {f"/proc/{pid}/cmdline": command for pid, command in commands.items()}
+    monkeypatch.setattr(os, "getpid", lambda: me)
+    monkeypatch.setattr(os, "listdir", lambda _path: [str(pid) for pid in parents])
+    monkeypatch.setattr(state, "read", lambda path: files.get(path, b""))
+
+
 def test_what_takes_part_in_a_call_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     # init, the listener, two sessions; in one of them sudo, this process, and another call's shell.
     parents = {1: 0, 5: 1, 20: 5, 21: 20, 22: 21, 23: 21, 30: 5, 31: 30, 40: 1}
-    monkeypatch.setattr(os, "getpid", lambda: 22)
-    commands = {"/proc/5/cmdline": b"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"}
-    monkeypatch.setattr(state, "read", lambda path: commands.get(path, b"sshd: root@notty"))
-    assert state.helpers(parents) == {20, 21, 22, 23}
+    host_with(monkeypatch, parents, {5: b"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"}, me=22)
+    assert set(state.processes()) == {1, 5, 30, 31, 40}
+    assert state.process(23) is None
 
 
 def test_without_a_listener_the_service_of_the_connection_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    parents = {1: 0, 20: 1, 21: 20, 40: 1}
-    monkeypatch.setattr(os, "getpid", lambda: 21)
-    monkeypatch.setattr(state, "read", lambda _path: b"sshd-session: root@notty")
-    assert state.helpers(parents) == {20, 21}
+    host_with(monkeypatch, {1: 0, 20: 1, 21: 20, 40: 1}, {20: b"sshd-session: root@notty"}, me=21)
+    assert set(state.processes()) == {1, 40}
+
+
+def test_a_host_entered_from_outside_has_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    host_with(monkeypatch, {1: 0, 50: 0, 51: 50, 40: 1}, {}, me=51)
+    assert set(state.processes()) == {1, 40}
 
 
 def test_a_process_that_ends_meanwhile_is_left_out() -> None:

@@ -55,27 +55,25 @@ def statistics(pid: int) -> list[bytes]:
     return [name, *rest.split()]
 
 
-def helpers(parents: dict[int, int]) -> set[int]:
-    """Return the PIDs of the processes that take part in this call, or in another over the same connection.
+def lineage(pid: int) -> list[int]:
+    """Return a process and those above it, up to but not init. Raises OSError where one has ended."""
+    found = []
+    while pid > 1:
+        found.append(pid)
+        pid = int(statistics(pid)[2])
+    return found
 
-    These are this process, those above it up to the login session's, and whatever runs below that. `parents`: the parent of
-    each PID.
-    """
-    top = pid = os.getpid()
-    while pid in parents and pid != 1:
-        if parents[pid] == 1 and LISTENER in read("/proc/%d/cmdline" % pid):
-            break
-        top, pid = pid, parents[pid]
-    found = {top}
-    while True:
-        below = {pid for pid, parent in parents.items() if parent in found} - found
-        if not below:
-            return found
-        found |= below
+
+def session() -> int:
+    """Return the topmost process that is here for this call: the login session's, below the listener if there is one."""
+    above = lineage(os.getpid())
+    if LISTENER in read("/proc/%d/cmdline" % above[-1]):
+        above.pop()
+    return above[-1]
 
 
 def processes() -> dict[int, list[bytes]]:
-    """Return the statistics of the processes by PID, without those that are here for this call, and the ticks since boot."""
+    """Return the statistics of the processes by PID, without those of this call, and of others over the same connection."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -83,8 +81,11 @@ def processes() -> dict[int, list[bytes]]:
                 found[int(name)] = statistics(int(name))
             except OSError:
                 continue
-    ours = helpers({pid: int(fields[2]) for pid, fields in found.items()})
-    return {pid: fields for pid, fields in found.items() if pid not in ours}
+    helpers = below = {session()}
+    while below:
+        below = {pid for pid, fields in found.items() if int(fields[2]) in below}
+        helpers = helpers | below
+    return {pid: fields for pid, fields in found.items() if pid not in helpers}
 
 
 def row(pid: int, fields: list[bytes], uptime_s: float, most_characters: int) -> dict[str, Any] | None:
@@ -124,11 +125,10 @@ def process_list(limit: int, sort_by: str) -> dict[str, Any]:
 
 def process(pid: int) -> dict[str, Any] | None:
     """Return what there is to know of a process, or None where there is none (or it is here for this call)."""
-    found = processes()
-    if pid not in found:
-        return None
-    known = row(pid, found[pid], float(read("/proc/uptime").split()[0]), MOST_BYTES)
     try:
+        if session() in lineage(pid):
+            return None
+        known = row(pid, statistics(pid), float(read("/proc/uptime").split()[0]), MOST_BYTES)
         status = dict(line.split(b":", 1) for line in read("/proc/%d/status" % pid).splitlines())
         limits = read("/proc/%d/limits" % pid).splitlines()
         cgroup = read("/proc/%d/cgroup" % pid).splitlines()
