@@ -66,7 +66,7 @@ def serve(chosen: argparse.Namespace) -> None:
     if chosen.transport == "stdio":
         server.run("stdio")
     else:
-        security = http_access.transport_security(chosen.port, [*chosen.server_name, chosen.address])
+        security = http_access.transport_security(chosen.address, chosen.port, chosen.server_name)
         server.run("streamable-http", host=chosen.address, port=chosen.port, transport_security=security)
 
 

@@ -48,7 +48,9 @@ def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def transport_security(port: int, names: Sequence[str]) -> TransportSecuritySettings:
-    """Return which Host and Origin headers are accepted: those of loopback and of `names`, at the port."""
-    hosts = [f"{name}:{port}" for name in (*LOOPBACK_NAMES, *names)]
+def transport_security(address: str, port: int, names: Sequence[str]) -> TransportSecuritySettings:
+    """Return which Host and Origin headers are accepted: those of loopback, of the IP address and of `names`, at the port."""
+    listening = ipaddress.ip_address(address)
+    addresses = [] if listening.is_unspecified else [f"[{address}]" if listening.version == 6 else address]
+    hosts = [f"{name}:{port}" for name in (*LOOPBACK_NAMES, *addresses, *names)]
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])

@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from helpers.agent_sessions import answer, local_inventory, transcript
-from memory_leak_lab.agent.http_access import TokenFile
+from memory_leak_lab.agent.http_access import TokenFile, transport_security
 from memory_leak_lab.lab.hosts import free_ports
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +78,19 @@ def test_a_token_is_private_and_long(tmp_path: Path) -> None:
     path.chmod(0o600)
     with pytest.raises(ValueError, match="16 characters"):
         TokenFile(path)
+
+
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("127.0.0.1", ["127.0.0.1:80", "localhost:80", "[::1]:80", "lab:80"]),
+        ("192.0.2.7", ["127.0.0.1:80", "localhost:80", "[::1]:80", "192.0.2.7:80", "lab:80"]),
+        ("2001:db8::7", ["127.0.0.1:80", "localhost:80", "[::1]:80", "[2001:db8::7]:80", "lab:80"]),
+        ("0.0.0.0", ["127.0.0.1:80", "localhost:80", "[::1]:80", "lab:80"]),  # noqa: S104
+    ],
+)
+def test_hosts_that_are_accepted(address: str, accepted: list[str]) -> None:
+    assert list(dict.fromkeys(transport_security(address, 80, ["lab"]).allowed_hosts)) == accepted
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from helpers.agent_sessions import error, inventory_by_ssh, local_inventory, tools, transcript
 from memory_leak_lab.agent.session import MOST_ARGUMENT_CHARACTERS, Session
@@ -54,6 +55,19 @@ async def test_no_text_of_a_host_breaks_a_line(tmp_path: Path) -> None:
     async with tools(inventory_by_ssh(tmp_path, f"cat >/dev/null; cat {tmp_path}/lie"), tmp_path, "root") as client:
         await client.call_tool("bash_execute", {"host": "liar", "command": "true"})
     assert len(transcript(tmp_path)) == 2
+
+
+async def test_a_call_that_can_not_be_recorded_fails_and_tells_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_facts: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    async with tools(local_inventory(tmp_path, "web1"), tmp_path) as client:
+        monkeypatch.setattr(Session, "record", full)
+        with pytest.raises(MCPError) as raised:
+            await client.call_tool("list_hosts", {})
+    assert str(tmp_path) not in str(raised.value)
 
 
 async def test_long_arguments_are_cut(tmp_path: Path) -> None:
