@@ -1,6 +1,6 @@
 """How long an agent's tool calls take on a fleet of containers, and how long their answers are: `python -m bench.agent_tools`.
 
-Hosts are reached as root, by sudo, and by sudo with a password. Every host is called once before; then each tool is called on
+Hosts are reached as root, by sudo, and by sudo with a password. Connections are open before; then each tool is called on
 all hosts in turn, one call after the other, through the SDK's client and server in one process. Plain ssh over shared
 connections running `true` is the floor. Needs root.
 """
@@ -52,8 +52,9 @@ async def measure(fleet: Fleet, rounds: int, work: Path) -> tuple[Measured, dict
     found: Measured = {(name, user): [] for name in ("plain ssh", *TOOLS) for user in WAYS_IN}
     characters = dict.fromkeys(TOOLS, 0)
     async with Client(server) as client:
-        for host in fleet.hosts:
+        for number, host in enumerate(fleet.hosts):
             await client.call_tool("get_memory_info", {"host": host.name})
+            fleet.run(number, "true")
         for _round in range(rounds):
             for number, host in enumerate(fleet.hosts):
                 ssh = partial(anyio.to_thread.run_sync, fleet.run, number, "true")

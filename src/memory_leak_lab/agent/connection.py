@@ -1,7 +1,7 @@
 """One connection to one host: Ansible's connection, become and shell plugins, set up from the inventory's variables.
 
 Ansible's plugins have neither a time-out for a command nor a bound for its output. Both are added where a plugin starts its
-client (ssh, say): `Client` takes the place of `subprocess.Popen` in the plugin's module.
+client (ssh, say): `ClientProcess` takes the place of `subprocess.Popen` in the plugin's module.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Output(io.FileIO):
         return found
 
 
-class Client(subprocess.Popen[bytes]):
+class ClientProcess(subprocess.Popen[bytes]):
     """A process that a connection plugin starts on the controller, with bounded output and under the control of its call."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -92,10 +92,10 @@ class Client(subprocess.Popen[bytes]):
 
 
 def _take_control(module: ModuleType) -> None:
-    """Make a connection plugin's module start its clients as `Client`."""
+    """Make a connection plugin's module start its clients as `ClientProcess`."""
     if getattr(module, "subprocess", None) is subprocess:
         controlled = ModuleType("subprocess")
-        controlled.__dict__.update(vars(subprocess), Popen=Client)
+        controlled.__dict__.update(vars(subprocess), Popen=ClientProcess)
         vars(module)["subprocess"] = controlled
 
 
@@ -138,6 +138,7 @@ class HostConnection:
         _take_control(sys.modules[type(connection).__module__])
         self.can_pipeline: bool = connection.has_pipelining
         self._action = _Action(Task(), connection, context, loader, templar, plugins)
+        self._shell = context.executable
         self._command = f"{transport.interpreter(self._action, variables)} -I -S -"
 
     def run_program(self, program: bytes, call: Call) -> dict[str, Any]:
@@ -148,7 +149,11 @@ class HostConnection:
         """
         _current.call = call
         try:
-            answer: dict[str, Any] = self._action._low_level_execute_command(self._command, in_data=program)
+            # With the shell named, Ansible does not add a `sleep 0`, a tenth of the time of a short call, which only guards
+            # against output lost on terminals.
+            answer: dict[str, Any] = self._action._low_level_execute_command(
+                self._command, in_data=program, executable=self._shell
+            )
         finally:
             _current.call = None
         return answer
