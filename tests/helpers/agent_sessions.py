@@ -17,6 +17,8 @@ from memory_leak_lab.agent.tools import Mode, Tools
 
 # What an agent must never be told; "leak" covers the role's name and its variables'.
 SECRETS = ("leak", "decoy", "control", "variant", "ground", "truth", "scenario", "exercise", "grade", "grading")
+# What 500 tokens hold: in a table of processes, the longest default answer, a token was measured to have 2.44 characters.
+MOST_DEFAULT_CHARACTERS = 1200
 # Variables that a real inventory may hold, which must neither be told nor repeat a command.
 ANSWERS = "memory_leak_variant=decoy memory_leak_blind=true ansible_ssh_retries=3"
 

@@ -14,7 +14,7 @@ MOST_TEXT_BYTES = 16_000
 MOST_OUTPUT_BYTES = 14_000  # of a command
 LONGEST_NAME = 64
 LONGEST_COMMAND = 4096
-IN_A_ROW = 48  # characters of a command line
+IN_A_ROW = 40  # characters of a command line
 
 Mib = Annotated[float, Field(ge=0, le=2**40, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=2**40, allow_inf_nan=False)]

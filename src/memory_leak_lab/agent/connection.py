@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
@@ -107,6 +108,14 @@ class _Action(ActionBase):  # type: ignore[misc] # Ansible is not typed
         raise NotImplementedError
 
 
+def _load(loader: Any, name: str, *arguments: Any) -> Any:
+    """Return a plugin by its name. Raises AnsibleError where there is none."""
+    found = loader.get(name, *arguments)
+    if found is None:
+        raise AnsibleError(f"Ansible has no {loader.type} plugin {name!r}")
+    return found
+
+
 class HostConnection:
     """A connection to a host, for one command at a time. Making one is not thread-safe, running a command is.
 
@@ -128,15 +137,18 @@ class HostConnection:
 
         context = PlayContext()
         context.executable = value("ansible_shell_executable", constants.DEFAULT_EXECUTABLE)
-        connection = plugins.connection_loader.get(value("ansible_connection", constants.DEFAULT_TRANSPORT), context)
+        connection = _load(plugins.connection_loader, value("ansible_connection", constants.DEFAULT_TRANSPORT), context)
+        if not connection.has_pipelining:
+            raise AnsibleError(
+                f"the connection plugin {connection.transport} can't send data to a command: use ssh or local"
+            )
         connection.set_options(var_options=connection._resolve_option_variables(variables, templar))
         set_options(connection._shell, "shell")
         if boolean(value("ansible_become", constants.DEFAULT_BECOME)):
-            become = plugins.become_loader.get(value("ansible_become_method", constants.DEFAULT_BECOME_METHOD))
+            become = _load(plugins.become_loader, value("ansible_become_method", constants.DEFAULT_BECOME_METHOD))
             connection.set_become_plugin(become)
             set_options(become, "become")
         _take_control(sys.modules[type(connection).__module__])
-        self.can_pipeline: bool = connection.has_pipelining
         self._action = _Action(Task(), connection, context, loader, templar, plugins)
         self._shell = context.executable
         self._command = f"{transport.interpreter(self._action, variables)} -I -S -"

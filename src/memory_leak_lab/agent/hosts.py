@@ -14,6 +14,7 @@ from ansible.cli import CLI
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.vars.manager import VariableManager
 
 from memory_leak_controller.escaping import LONGEST_MESSAGE, printable
@@ -52,7 +53,8 @@ class Answer(NamedTuple):
 
 @cache
 def _vault_secrets() -> Any:
-    """Return the secrets that the configuration names, once for the process, as Ansible wants it. Raises AnsibleError."""
+    """Set Ansible up, once for the process, and return the vault secrets that its configuration names. Raises AnsibleError."""
+    init_plugin_loader()  # which finds the plugins of collections
     return CLI.setup_vault_secrets(DataLoader(), list(constants.DEFAULT_VAULT_IDENTITY_LIST), auto_prompt=False)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.agent_sessions import MOST_DEFAULT_CHARACTERS
 from memory_leak_lab.agent.answers import MOST_TEXT_BYTES, CommandResult, HostList, ProcessList, shortened
 from memory_leak_lab.agent.hosts import HostError
 
@@ -86,6 +87,12 @@ def test_the_longest_list_of_processes_is_bounded() -> None:
     assert len(most.text().encode()) <= MOST_TEXT_BYTES
     with pytest.raises(HostError, match="not valid"):
         listed(*(process() for _ in range(51)))
+
+
+def test_the_longest_default_list_is_short() -> None:
+    longest = process(pid=4194303, uid=65534, vmrss_mb=99999.9, cpu_s=99999.0, cmdline="x" * 64)
+    found = ProcessList.of("web-frontend-12.example.org", {"total": 9999, "processes": [longest] * 15})
+    assert len(found.text()) <= MOST_DEFAULT_CHARACTERS
 
 
 def test_many_hosts_are_bounded() -> None:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from mcp_types import Tool
 
-from helpers.agent_sessions import SECRETS, answer, local_inventory, text, tools
+from helpers.agent_sessions import MOST_DEFAULT_CHARACTERS, SECRETS, answer, local_inventory, text, tools
 from memory_leak_lab.agent.tools import SERVER_NAME, Mode
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +36,6 @@ DIAGNOSIS = {
     "mitigation": "a limit",
     "confidence": 0.9,
 }
-# About the most characters that 500 tokens of such tables make, where a token is 2.5 characters.
-MOST_CHARACTERS = 1250
 
 
 async def offered(tmp_path: Path, mode: Mode) -> dict[str, Tool]:
@@ -79,7 +77,7 @@ async def test_answers_fit_their_schemas_and_are_short(tmp_path: Path) -> None:
             result = await client.call_tool(name, arguments)
             assert not result.is_error, text(result)
             jsonschema.validate(result.structured_content, schemas[name])
-            assert len(text(result)) <= MOST_CHARACTERS
+            assert len(text(result)) <= MOST_DEFAULT_CHARACTERS
 
 
 async def test_list_processes_has_the_fields_that_an_agent_knows(tmp_path: Path) -> None:

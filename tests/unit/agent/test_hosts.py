@@ -53,6 +53,20 @@ async def test_why_a_connection_failed_is_logged_but_not_said(tmp_path: Path, ca
     assert "/lab/secret" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [("ansible_connection=nonsense", "nonsense"), ("ansible_become=yes ansible_become_method=nonsense", "nonsense")],
+)
+async def test_variables_that_make_no_connection_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, variable: str, reason: str
+) -> None:
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(f"web1 {variable}\n")
+    with pytest.raises(HostUnreachableError):
+        await Hosts([str(inventory)]).run("web1", PROGRAM, 30)
+    assert reason in caplog.text
+
+
 async def test_a_time_out_kills_the_client(tmp_path: Path) -> None:
     found = reached_by(tmp_path, f"echo $$ >{tmp_path}/pid; exec sleep 60")
     began = time.monotonic()

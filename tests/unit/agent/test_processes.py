@@ -72,6 +72,13 @@ def test_what_is_not_served(tmp_path: Path, arguments: list[str], message: str) 
     assert message in done.stderr
 
 
+def test_without_the_extra_one_line_says_so() -> None:
+    script = "import sys; sys.modules['mcp'] = None; from memory_leak_lab.agent.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "[mcp]" in done.stderr
+
+
 def test_a_token_is_private_and_long(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("short\n")

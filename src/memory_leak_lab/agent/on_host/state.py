@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # importing typing would cost more than the rest
     from typing import Any
 
 MOST_BYTES = 4096
-IN_A_LIST = 100  # characters of a command line
+IN_A_LIST = 64  # characters of a command line
 LIMITS = ("Max open files", "Max processes", "Max address space", "Max resident set")
 LISTENER = b"[listener]"  # how OpenSSH calls the process that accepts connections
 
@@ -56,11 +56,15 @@ def statistics(pid: int) -> list[bytes]:
 
 
 def lineage(pid: int) -> list[int]:
-    """Return a process and those above it, up to but not init. Raises OSError where one has ended."""
-    found = []
+    """Return a process and those above it, up to but not init, as far as they can be read."""
+    found: list[int] = []
     while pid > 1:
+        try:
+            parent = int(statistics(pid)[2])
+        except OSError:
+            break
         found.append(pid)
-        pid = int(statistics(pid)[2])
+        pid = parent
     return found
 
 
