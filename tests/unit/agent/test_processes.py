@@ -44,11 +44,11 @@ async def test_stdio(tmp_path: Path) -> None:
 
 async def test_vaulted_variables_are_read(tmp_path: Path) -> None:
     secret = VaultSecret(b"opener")
-    vaulted = VaultLib([("default", secret)]).encrypt("local", secret).decode().replace("\n", "\n          ")
+    vaulted = VaultLib([("default", secret)]).encrypt("/usr/bin/python3", secret).decode().replace("\n", "\n          ")
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(
-        f"all:\n  hosts:\n    web1:\n      ansible_connection: !vault |\n          {vaulted}\n"
-        "      ansible_python_interpreter: /usr/bin/python3\n"
+        "all:\n  hosts:\n    web1:\n      ansible_connection: local\n"
+        f"      ansible_python_interpreter: !vault |\n          {vaulted}\n"
     )
     (tmp_path / "opener").write_text("opener\n")
     parameters = stdio(tmp_path, inventory=inventory, ANSIBLE_VAULT_PASSWORD_FILE=str(tmp_path / "opener"))

@@ -9,9 +9,12 @@ if TYPE_CHECKING:  # importing typing would cost more than the rest
     from collections.abc import Callable
     from typing import Any
 
-MOST_BYTES = 4096
+MOST_BYTES = 16384
+LONGEST_COMMAND = 4096  # characters
 IN_A_LIST = 64  # characters of a command line
 LIMITS = ("Max open files", "Max processes", "Max address space", "Max resident set")
+# Where statistics() has them.
+NAME, STATE, PARENT, USER_TICKS, SYSTEM_TICKS, THREADS, START_TICKS, RSS_PAGES = 0, 1, 2, 12, 13, 18, 20, 22
 LISTENER = b"[listener]"  # how OpenSSH calls the process that accepts connections
 
 
@@ -50,9 +53,15 @@ def memory() -> dict[str, float]:
 
 
 def statistics(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat after the name, and the name before them. Raises OSError where it has ended."""
+    """Return the name of a process and the fields of /proc/PID/stat after it. Raises OSError where it has ended."""
     name, _, rest = read("/proc/%d/stat" % pid).partition(b"(")[2].rpartition(b")")
     return [name, *rest.split()]
+
+
+def status(pid: int) -> dict[bytes, list[bytes]]:
+    """Return the fields of /proc/PID/status, each split at spaces. Raises OSError where it has ended."""
+    lines = (line.split(b":", 1) for line in read("/proc/%d/status" % pid).splitlines())
+    return {line[0]: line[1].split() for line in lines if len(line) == 2}
 
 
 def lineage(pid: int) -> list[int]:
@@ -60,7 +69,7 @@ def lineage(pid: int) -> list[int]:
     found: list[int] = []
     while pid > 1:
         try:
-            parent = int(statistics(pid)[2])
+            parent = int(statistics(pid)[PARENT])
         except OSError:
             break
         found.append(pid)
@@ -87,7 +96,7 @@ def processes() -> dict[int, list[bytes]]:
                 continue
     helpers = below = {session()}
     while below:
-        below = {pid for pid, fields in found.items() if int(fields[2]) in below}
+        below = {pid for pid, fields in found.items() if int(fields[PARENT]) in below}
         helpers = helpers | below
     return {pid: fields for pid, fields in found.items() if pid not in helpers}
 
@@ -96,19 +105,19 @@ def row(pid: int, fields: list[bytes], uptime_s: float, most_characters: int) ->
     """Return what a list tells of a process, its command line cut; None if it has ended."""
     ticks = os.sysconf("SC_CLK_TCK")
     try:
-        command, uid = read("/proc/%d/cmdline" % pid), os.stat("/proc/%d" % pid).st_uid
+        command, uid = read("/proc/%d/cmdline" % pid), int(status(pid)[b"Uid"][1])
     except OSError:
         return None
     return {
         "pid": pid,
-        "name": text(fields[0]),
-        "state": text(fields[1]),
-        "ppid": int(fields[2]),
-        "threads": int(fields[18]),
+        "name": text(fields[NAME]),
+        "state": text(fields[STATE]),
+        "ppid": int(fields[PARENT]),
+        "threads": int(fields[THREADS]),
         "uid": uid,
-        "vmrss_mb": mib(int(fields[22]) * os.sysconf("SC_PAGE_SIZE") // 1024),
-        "cpu_s": round((int(fields[12]) + int(fields[13])) / ticks, 1),
-        "elapsed_s": round(max(uptime_s - int(fields[20]) / ticks, 0), 1),
+        "vmrss_mb": mib(int(fields[RSS_PAGES]) * os.sysconf("SC_PAGE_SIZE") // 1024),
+        "cpu_s": round((int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / ticks, 1),
+        "elapsed_s": round(max(uptime_s - int(fields[START_TICKS]) / ticks, 0), 1),
         "cmdline": text(command).replace("\0", " ").strip()[:most_characters],
     }
 
@@ -117,9 +126,9 @@ def process_list(limit: int, sort_by: str) -> dict[str, Any]:
     """Return the number of processes and the first of them: by RSS or processor time (the most first), or by name."""
     uptime_s = float(read("/proc/uptime").split()[0])
     keys: dict[str, Callable[[list[bytes]], Any]] = {
-        "rss": lambda fields: -int(fields[22]),
-        "cpu": lambda fields: -int(fields[12]) - int(fields[13]),
-        "name": lambda fields: fields[0].lower(),
+        "rss": lambda fields: -int(fields[RSS_PAGES]),
+        "cpu": lambda fields: -int(fields[USER_TICKS]) - int(fields[SYSTEM_TICKS]),
+        "name": lambda fields: fields[NAME].lower(),
     }
     found = processes()
     ordered = sorted(found.items(), key=lambda each: (keys[sort_by](each[1]), each[0]))
@@ -132,8 +141,8 @@ def process(pid: int) -> dict[str, Any] | None:
     try:
         if session() in lineage(pid):
             return None
-        known = row(pid, statistics(pid), float(read("/proc/uptime").split()[0]), MOST_BYTES)
-        status = dict(line.split(b":", 1) for line in read("/proc/%d/status" % pid).splitlines())
+        known = row(pid, statistics(pid), float(read("/proc/uptime").split()[0]), LONGEST_COMMAND)
+        more = status(pid)
         limits = read("/proc/%d/limits" % pid).splitlines()
         cgroup = read("/proc/%d/cgroup" % pid).splitlines()
     except OSError:
@@ -141,8 +150,8 @@ def process(pid: int) -> dict[str, Any] | None:
     if known is None:
         return None
     for name, field in (("vmsize_mb", b"VmSize"), ("vmpeak_rss_mb", b"VmHWM"), ("vmswap_mb", b"VmSwap")):
-        known[name] = mib(status[field].split()[0]) if field in status else 0.0  # a kernel thread has none of its own
-    known["gid"] = int(status[b"Gid"].split()[0])
+        known[name] = mib(more[field][0]) if field in more else 0.0  # a kernel thread has none of its own
+    known["gid"] = int(more[b"Gid"][1])
     try:
         known["fd_count"] = len(os.listdir("/proc/%d/fd" % pid))
     except OSError:
