@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -151,7 +152,7 @@ class HostConnection:
         _take_control(sys.modules[type(connection).__module__])
         self._action = _Action(Task(), connection, context, loader, templar, plugins)
         self._shell = context.executable
-        self._command = f"{transport.interpreter(self._action, variables)} -I -S -"
+        self._command = f"{shlex.quote(transport.interpreter(self._action, variables))} -I -S -"
 
     def run_program(self, program: bytes, call: Call) -> dict[str, Any]:
         """Run a Python program with the host's Python, in one command; return `rc`, `stdout` and `stderr`.
