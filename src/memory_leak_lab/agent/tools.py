@@ -25,7 +25,15 @@ from memory_leak_lab.agent.answers import (
 )
 from memory_leak_lab.agent.hosts import HostError, Hosts
 from memory_leak_lab.agent.session import Session
-from memory_leak_lab.grading.diagnosis_model import MOST_MEASUREMENTS, Diagnosis, Measurement, NamedProcess, Text
+from memory_leak_lab.grading.diagnosis_model import (
+    Affected,
+    Confidence,
+    Diagnosis,
+    Measurements,
+    Mitigation,
+    Responsible,
+    RootCause,
+)
 
 Mode = Literal["read", "shell", "root"]
 SERVER_NAME = "host-tools"
@@ -128,17 +136,12 @@ class Tools:
     async def submit_diagnosis(
         self,
         host: Host,
-        affected: Annotated[bool, Field(description="Whether the host has a problem that needs attention")],
-        confidence: Annotated[float, Field(ge=0, le=1, description="How sure you are, 0 to 1")],
-        process: Annotated[
-            NamedProcess | None, Field(description="The responsible process; null where none is")
-        ] = None,
-        measurements: Annotated[
-            list[Measurement] | None,
-            Field(max_length=MOST_MEASUREMENTS, description="The resident memory of that process over time, in order"),
-        ] = None,
-        root_cause: Annotated[Text, Field(description="What the cause is, and what shows that")] = "",
-        mitigation: Annotated[Text, Field(description="What should be done, now and for good")] = "",
+        affected: Affected,
+        confidence: Confidence,
+        process: Responsible = None,
+        measurements: Measurements | None = None,
+        root_cause: RootCause = "",
+        mitigation: Mitigation = "",
     ) -> Annotated[CallToolResult, Receipt]:
         """Submit your diagnosis of a host, healthy or not. A later one of the same host takes the place of the earlier."""
         if host not in self._hosts.names:

@@ -46,17 +46,26 @@ class Measurement(Part):
         return self
 
 
+Affected = Annotated[bool, Field(description="Whether the host has a problem that needs attention")]
+Responsible = Annotated[NamedProcess | None, Field(description="The responsible process; null where none is")]
+Measurements = Annotated[
+    list[Measurement],
+    Field(max_length=MOST_MEASUREMENTS, description="The resident memory of that process over time, in order"),
+]
+RootCause = Annotated[Text, Field(description="What the cause is, and what shows that")]
+Mitigation = Annotated[Text, Field(description="What should be done, now and for good")]
+Confidence = Annotated[float, Field(ge=0, le=1, description="How sure you are, 0 to 1")]
+
+
 class Diagnosis(Part):
     """What is the matter with a host, and what should be done."""
 
-    affected: Annotated[bool, Field(description="Whether the host has a problem that needs attention")]
-    process: Annotated[NamedProcess | None, Field(description="The responsible process; null where none is")] = None
-    measurements: Annotated[
-        list[Measurement], Field(max_length=MOST_MEASUREMENTS, description="What shows it over time, in order")
-    ] = []
-    root_cause: Annotated[Text, Field(description="What the cause is, and what shows that")] = ""
-    mitigation: Annotated[Text, Field(description="What should be done, now and for good")] = ""
-    confidence: Annotated[float, Field(ge=0, le=1, description="How sure this diagnosis is, 0 to 1")]
+    affected: Affected
+    process: Responsible = None
+    measurements: Measurements = []
+    root_cause: RootCause = ""
+    mitigation: Mitigation = ""
+    confidence: Confidence
 
 
 class FiledDiagnosis(Part):
