@@ -34,7 +34,7 @@ def shortened(text: str, most_bytes: int = MOST_TEXT_BYTES, cut_bytes: int = 0) 
     half = min(most_bytes, len(raw)) // 2
     cut_bytes += max(len(raw) - 2 * half, 0)
     beginning, end = raw[:half].decode("utf-8", "ignore"), raw[len(raw) - half :].decode("utf-8", "ignore")
-    return f"{beginning}\n[… {cut_bytes} bytes cut: let the command select, as with grep, head or tail …]\n{end}"
+    return f"{beginning}\n[… {cut_bytes} bytes cut …]\n{end}"
 
 
 def invalid(host: str) -> HostError:

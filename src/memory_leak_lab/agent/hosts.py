@@ -61,8 +61,8 @@ def _vault_secrets() -> Any:
 class _Host:
     """One host: the connections that are free for a command, and how many may be in use."""
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        self.variables = variables
+    def __init__(self, of_inventory: Any) -> None:
+        self.of_inventory = of_inventory
         self.slots = anyio.Semaphore(MOST_COMMANDS_PER_HOST)
         self.free: list[HostConnection] = []
 
@@ -78,10 +78,8 @@ class Hosts:
         self._loader.set_vault_secrets(_vault_secrets())
         inventory = InventoryManager(self._loader, sources=list(inventories))
         inventory.subset(limit)
-        variables = VariableManager(self._loader, inventory)
-        self._hosts = {
-            host.name: _Host(variables.get_vars(host=host, include_hostvars=False)) for host in inventory.get_hosts()
-        }
+        self._variables = VariableManager(self._loader, inventory)
+        self._hosts = {host.name: _Host(host) for host in inventory.get_hosts()}
         self._making = threading.Lock()  # Ansible's plugin loaders and templates are not thread-safe
         self._threads = anyio.CapacityLimiter(MOST_COMMANDS)
 
@@ -142,7 +140,8 @@ class Hosts:
             return host.free.pop()
         except IndexError:
             with self._making:
-                return HostConnection(self._loader, host.variables)
+                variables = self._variables.get_vars(host=host.of_inventory, include_hostvars=False)
+                return HostConnection(self._loader, variables)
 
     def _log(self, name: str, reason: str) -> None:
         """Tell the operator, and not the agent: the reason names the inventory's files and accounts."""

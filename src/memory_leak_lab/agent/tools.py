@@ -50,7 +50,7 @@ RUNS_ANYTHING = ToolAnnotations(
 )
 RULES = (
     "It has no terminal and no input, starts in /, and is ended with all that it started after timeout_s. stdout and stderr "
-    "come together; of more than 14 kB the middle is cut."
+    "come together; of more than 14 kB the middle is cut, so let the command select."
 )
 BASH = {
     "shell": "Run a bash command on a host as an account without privileges that reads logs and the journal (groups adm and "
