@@ -61,7 +61,7 @@ def test_the_middle_of_a_long_output_is_cut() -> None:
 
 
 def test_a_time_out_ends_all_that_was_started() -> None:
-    markers = ["71001", "71002", "71003", "71004"]
+    markers = [f"7100{number}.{os.getpid()}" for number in range(4)]  # of this run alone
     background, daemon, ignoring, foreground = markers
     began = time.monotonic()
     found = run(
@@ -85,15 +85,16 @@ def test_it_does_not_wait_for_what_was_left_in_the_background() -> None:
 
 
 def test_a_lost_connection_ends_all_that_was_started() -> None:
-    with start(NEWEST, "sleep 71005", 60) as started:
+    marker = f"71005.{os.getpid()}"
+    with start(NEWEST, f"sleep {marker}", 60) as started:
         deadline = time.monotonic() + 10
-        while not runs("71005") and time.monotonic() < deadline:
+        while not runs(marker) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert runs("71005")
+        assert runs(marker)
         assert started.stdout
         started.stdout.close()
         assert started.wait(10) == 1
-    assert not runs("71005")
+    assert not runs(marker)
 
 
 def test_a_command_reads_no_input() -> None:
