@@ -23,6 +23,7 @@ ROLE = "roles/memory_leak"
 PARTS = {
     "grading": ("diagnosis → points", ["src/memory_leak_lab/grading/*.py"]),
     "investigation": ("snapshots → diagnosis", ["src/memory_leak_lab/investigation/*.py"]),
+    "agent": ("MCP tools on hosts", ["src/memory_leak_lab/agent/**/*.py"]),
     "lab": ("VMs and containers", ["src/memory_leak_lab/lab/**/*.py"]),
     "watch, pictures": ("live view", ["src/memory_leak_lab/watch.py", "src/memory_leak_lab/pictures.py"]),
     "Ansible plugins": (

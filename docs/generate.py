@@ -4,6 +4,7 @@ Usage: script/generate [--check]
 
 From memory_leak_controller/variables.py: the role's defaults and argument specs, and the table in docs/variables.md. From
 memory_leak_controller/contract.py: the table in docs/outcomes.md, the JSON schemas in docs/, and the plugin's RETURN section.
+From memory_leak_lab/grading/diagnosis_model.py: the JSON schema of an agent's diagnosis.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import yaml
 
 from memory_leak_controller import contract, schema, variables
+from memory_leak_lab.grading.diagnosis_model import FiledDiagnosis
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROLE = PROJECT / "roles" / "memory_leak"
@@ -113,9 +115,18 @@ def ground_truth_schema(_text: str) -> str:
     return _schema_file("A line of HOST.jsonl: what was known about a host after an event", contract.GroundTruthLine)
 
 
+def diagnosis_schema(_text: str) -> str:
+    """Return docs/diagnosis.schema.json."""
+    return _schema_text("HOST.SESSION.json: a diagnosis that an agent filed", FiledDiagnosis.model_json_schema())
+
+
 def _schema_file(title: str, kind: type) -> str:
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
-    return json.dumps(head | json_schema(kind), indent=2, ensure_ascii=False) + "\n"
+    return _schema_text(title, json_schema(kind))
+
+
+def _schema_text(title: str, described: dict[str, Any]) -> str:
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(head | {"title": title} | described | {"title": title}, indent=2, ensure_ascii=False) + "\n"
 
 
 def json_schema(kind: Any) -> dict[str, Any]:
@@ -204,6 +215,7 @@ FILES = {
     PROJECT / "docs" / "outcomes.md": outcomes_page,
     PROJECT / "docs" / "status.schema.json": status_schema,
     PROJECT / "docs" / "ground-truth.schema.json": ground_truth_schema,
+    PROJECT / "docs" / "diagnosis.schema.json": diagnosis_schema,
 }
 
 

@@ -44,9 +44,10 @@ def unavailable_reason() -> str:
 
 @pytest.fixture(scope="module")
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Provide a fleet of COUNT containers (set in the test module), and remove it afterwards."""
+    """Provide COUNT containers (set in the test module), reached as its USERS (root), and remove them afterwards."""
+    users = getattr(request.module, "USERS", ("root",))
     try:
-        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest")
+        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest", users)
         yield fleet
         fleet.close_connections()
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ INVENTORY = Path(__file__).parents[3] / "inventory" / "lab.py"
 
 
 class Fleet:
-    """A lab of Debian 12 containers, reached as root."""
+    """A lab of Debian 12 containers. The inventory logs in as `users`, in turn; `run` as root."""
 
-    def __init__(self, count: int, work: Path, name: str = "bench"):
-        lifecycle.up(name, "nspawn", count, ["bookworm"], ["root"], 2048, print)
+    def __init__(self, count: int, work: Path, name: str = "bench", users: Sequence[str] = ("root",)):
+        lifecycle.up(name, "nspawn", count, ["bookworm"], list(users), 2048, print)
         self.name = name
         self.directory = hosts.lab_directory(name)
         self.work = work
