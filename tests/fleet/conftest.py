@@ -18,6 +18,8 @@ from memory_leak_lab.lab import drivers, lifecycle
 from memory_leak_lab.lab.errors import DriverUnavailableError
 from memory_leak_lab.lab.fleet import Fleet
 
+# Two test runs on one computer need two labs: MEMORY_LEAK_TEST_LAB names another.
+LAB = os.environ.get("MEMORY_LEAK_TEST_LAB", "pytest")
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 Records = dict[str, dict[str, Any]]
 Play = Callable[..., Records]
@@ -47,11 +49,11 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Provide COUNT containers (set in the test module), reached as its USERS (root), and remove them afterwards."""
     users = getattr(request.module, "USERS", ("root",))
     try:
-        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), "pytest", users)
+        fleet = Fleet(request.module.COUNT, tmp_path_factory.mktemp("fleet"), LAB, users)
         yield fleet
         fleet.close_connections()
     finally:
-        lifecycle.down("pytest")
+        lifecycle.down(LAB)
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_up_replaces_only_dead_hosts(fleet: Fleet) -> None:
     pids = [hosts.process(home) for home in homes]
     assert pids[0]
     hosts.kill(homes[0], pids[0])
-    assert lifecycle.up("pytest", "nspawn", COUNT, ["bookworm"], ["root"], 2048, print) == [fleet.hosts[0].name]
+    assert lifecycle.up(fleet.name, "nspawn", COUNT, ["bookworm"], ["root"], 2048, print) == [fleet.hosts[0].name]
     assert [hosts.process(home) for home in homes[1:]] == pids[1:]
 
 

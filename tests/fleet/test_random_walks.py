@@ -37,13 +37,15 @@ MIN_WALKS = 2  # per host
 STEPS = (5, 10)
 SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 # Some scripts write the workload file although the role is not installed. That makes it a foreign file.
-FOREIGN = f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
+FOREIGN = (
+    f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache/memory-leak ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
+)
 OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -d {PID_FILE} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
     f"|| [ -e {PROPERTIES} ] || grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
 # Some scripts write a log or PID file although the role is not installed. Only the default paths lead to it.
-STRAY = f"[ ! -e /var/lib/session-cache ] && find {LOG} {PID_FILE} -maxdepth 0 -user root | grep -q ."
+STRAY = f"[ ! -e /var/lib/session-cache/memory-leak ] && find {LOG} {PID_FILE} -maxdepth 0 -user root | grep -q ."
 PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"
 DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
 

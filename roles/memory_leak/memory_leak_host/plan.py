@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 
@@ -72,6 +71,8 @@ def has_account(name: str, unless_dynamic: bool = False) -> bool:
     try:
         number = pwd.getpwnam(name).pw_uid
     except KeyError:
+        import grp  # late: it need not be imported for a reset
+
         try:
             number = grp.getgrnam(name).gr_gid
         except KeyError:
