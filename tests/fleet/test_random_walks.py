@@ -22,6 +22,7 @@ from helpers.initial_states import (
     INITIAL_STATES,
     LOG,
     OPERATIONS,
+    PID_FILE,
     PROPERTIES,
     UNIT_FILE,
     WORKLOAD,
@@ -41,6 +42,8 @@ OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] || [ -e {PROPERTIES} ] "
     f"|| grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
+# Some scripts write a log or PID file although the role is not installed. Only the default paths lead to it.
+STRAY = f"[ ! -e /var/lib/session-cache ] && find {LOG} {PID_FILE} -maxdepth 0 -user root | grep -q ."
 PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"
 DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
 
@@ -86,7 +89,10 @@ class Walk:
         """Run an operation and check its result."""
         self.trail.append(operation)
         obstructed = self.fleet.run(self.number, OBSTRUCTED).returncode == 0
-        answer = self.fleet.run(self.number, program(operation, self.chance.choice(DEFINITIONS)), PYTHON)
+        definition = self.chance.choice(DEFINITIONS)
+        if definition is OTHER_DEFINITION and self.fleet.run(self.number, STRAY).returncode == 0:
+            definition = DEFINITION
+        answer = self.fleet.run(self.number, program(operation, definition), PYTHON)
         result = transport.result(answer.stdout)
         assert result, (self.trail, answer)
         if operation != "status":

@@ -32,7 +32,10 @@ UNIT_DIRECTORIES = (
 DESCRIPTION = "Session cache service"
 OLDEST_SYSTEMD = 247  # older versions do not support all of service.SANDBOX
 FIRST_LINE_TIMEOUT_S = 20
-SHOWN = "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState"
+SHOWN = (
+    "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState,ExecMainStartTimestampMonotonic,"
+    "InactiveEnterTimestampMonotonic"
+)
 WAITS_TO_RESTART = "auto-restart"  # a drop-in sets Restart=
 
 
@@ -73,6 +76,12 @@ def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
 def has_failed(state: dict[str, str]) -> bool:
     """Return whether a unit has failed, even if a drop-in will restart it."""
     return state["ActiveState"] == "failed" or state.get("SubState", "").startswith(WAITS_TO_RESTART)
+
+
+def lifetime_s(state: dict[str, str]) -> float:
+    """Return how long a unit that has ended was up."""
+    started, ended = (int(state.get(f"{event}TimestampMonotonic") or 0) for event in ("ExecMainStart", "InactiveEnter"))
+    return (ended - started) / 1e6
 
 
 def _is_settled(state: dict[str, str]) -> bool:

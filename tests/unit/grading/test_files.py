@@ -53,6 +53,9 @@ def test_oversized_files_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
         "| 10:05 | 161 MiB | 900 MiB |\n",
         "- after 30 s: 161 MiB\n",
         "after 30 s 161 MiB, ",
+        "#",
+        "1m/m ",
+        "At 10:00 5 MB.\n\n",
         "The RSS was 161 MiB at 10:05, since no entry is evicted. ",
         "2026-11-23T10:00:00+0000 requests=100 requests_per_second=10.0 cache_entries=100\n",
     ],
@@ -124,3 +127,9 @@ def test_a_line_with_an_invalid_start_time_is_skipped(tmp_path: Path) -> None:
         "started_at is '9999-12-31T23:59:59Z'",
     ]
     grade.grade(f"{DIAGNOSIS} It is killed in 5 minutes.", loaded)
+
+
+def test_a_list_of_all_pids_identifies_no_process() -> None:
+    pids = ", ".join(f"PID {number}" for number in range(300, 33000))
+    graded = grade.grade(f"The leak is in one of these processes, which grow: {pids}.", TRUTHS["web1"])
+    assert graded["categories"]["process"]["level"] == "none"

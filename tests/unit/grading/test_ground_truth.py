@@ -61,3 +61,31 @@ def test_a_fix_is_durable_only_if_the_service_runs_with_flat_memory(
 def test_the_rss_series_is_extrapolated_from_start_to_ceiling(second: float, size_mib: float | None) -> None:
     run = ground_truth.Run(7, "python3", 1000.0, 120, 2**30, ((1010.0, 21 * 2**20),))
     assert run.rss_mib(1000 + second) == (None if size_mib is None else pytest.approx(size_mib))
+
+
+@pytest.mark.parametrize(
+    ("variants", "expected"),
+    [
+        ([("setup", "decoy"), ("cleanup", "decoy"), ("observation", None)], "decoy"),
+        ([("setup", "decoy"), ("observation", "control")], "decoy"),
+        ([("setup", "decoy"), ("reset", "control")], "control"),
+        ([("observation", "control")], "control"),
+        ([("observation", None)], "leaker"),
+    ],
+)
+def test_the_variant_is_that_of_the_last_setup(
+    tmp_path: Path, variants: list[tuple[str, str | None]], expected: str
+) -> None:
+    lines = events(*((event, "running", 7) for event, _variant in variants)).splitlines()
+    named = [json.dumps(json.loads(line) | {"variant": each[1]}) for line, each in zip(lines, variants, strict=True)]
+    (tmp_path / "web1.jsonl").write_text("\n".join(named) + "\n")
+    assert ground_truth.load(tmp_path)["web1"].variant == expected
+
+
+@pytest.mark.parametrize("days", [0, 1, 3, 6])
+def test_a_clock_time_is_found_on_every_day_of_a_long_run(days: int) -> None:
+    began = 1795400000.0
+    at = began + days * 86400 + 3600
+    run = ground_truth.Run(7, "python3 workload.py", began, 0.2, None, ((at, 500 << 20), (at + 60, 501 << 20)))
+    truth = ground_truth.GroundTruth("web1", "leaker", (run,))
+    assert (at, 500) in [(found, size) for found, size, _rate in truth.rss_mib_at(at % 86400)]

@@ -73,11 +73,19 @@ def test_a_process_in_the_managed_unit_is_found_without_systemctl(monkeypatch: p
     assert (found["outcome"], found["workload"]["unit"], found["workload"]["pid"]) == ("running", UNIT, os.getpid())
 
 
+# In microseconds, as systemd has them: as long as the expiry.
+LIFETIME = {
+    "ExecMainStartTimestampMonotonic": "1000000",
+    "InactiveEnterTimestampMonotonic": str(1000000 + DEFINITION["runtime_max_s"] * 1000000),
+}
+
+
 @pytest.mark.parametrize(
     ("state", "outcome"),
     [
         ({"Result": "oom-kill"}, "oom_killed"),
-        ({"Result": "timeout"}, "expired"),
+        ({"Result": "timeout", **LIFETIME}, "expired"),
+        ({"Result": "timeout", **LIFETIME, "InactiveEnterTimestampMonotonic": "100000000"}, "crashed"),
         ({"Result": "signal"}, "crashed"),
         ({"Result": "exit-code"}, "crashed"),
         ({"Result": "success", "ActiveState": "inactive"}, "stopped"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 from typing import Any
 
@@ -51,3 +52,14 @@ def test_a_unit_named_like_an_account_is_refused(monkeypatch: pytest.MonkeyPatch
     host = observation.Host(definitions.default(unit="backup.service", directory="/srv/of-nobody"), [], b"")
     with pytest.raises(plan.Refused, match="memory_leak_unit is backup, which is an account of this host"):
         plan.refuse_or_fail(host, b"")
+
+
+def test_the_dynamic_user_of_the_managed_unit_is_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libnss-systemd shows it as one while the unit runs."""
+    for user, expected in ((61999, False), (1000, True)):
+        account = pwd.struct_passwd(("memory-leak", "x", user, user, "", "/", "/usr/sbin/nologin"))
+        monkeypatch.setattr(pwd, "getpwnam", lambda _name, account=account: account)
+        assert plan.has_account("memory-leak", unless_dynamic=True) is expected
+        assert plan.has_account("memory-leak")
+    monkeypatch.undo()
+    assert plan.has_account("shadow")  # a group without a user

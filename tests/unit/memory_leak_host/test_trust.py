@@ -64,6 +64,16 @@ def test_a_group_may_write_only_without_login_users(
     members.clear()
     accounts.append(account("mallory", 1001, 104, ""))  # her primary group; an empty shell means the default shell
     assert "mallory" in str(trust.path_problem(path))
+    accounts.pop()
+    members.append("directory-service-user")  # LDAP need not list its accounts
+    assert "directory-service-user" in str(trust.path_problem(path))
+    members.clear()
+    os.chown(shared, 0, 1000)  # a group of users, whoever its members are
+    assert "is writable by group 1000" in str(trust.path_problem(path))
+    os.chown(shared, 0, 0)
+    assert trust.path_problem(path) is None
+    members.append("eve")
+    assert "to which eve belongs" in str(trust.path_problem(path))
     shared.chmod(0o755)
     assert trust.path_problem(path) is None
 
@@ -121,3 +131,20 @@ def test_files_that_root_cannot_remove_are_reported(tmp_path: Path) -> None:
             assert trust.removal_problem(str(file)) == f"{file} is a mount point"
         finally:
             subprocess.run(["umount", str(file)], check=True)
+
+
+def test_a_symlink_of_another_user_is_not_followed_below_a_sticky_directory(shared: Path, tmp_path: Path) -> None:
+    """The check before the operation may have seen a directory there."""
+    shared.chmod(0o1777)
+    target = tmp_path / "target"
+    target.mkdir()
+    (shared / "app").symlink_to(target)
+    paths.create(str(shared / "app" / "log"), b"x")  # root's link is followed
+    os.chown(shared / "app", 1, -1, follow_symlinks=False)
+    with pytest.raises(trust.Untrusted, match="is a link of user 1"):
+        paths.create(str(shared / "app" / "log"), b"y")
+    assert (target / "log").read_bytes() == b"x"
+    (shared / "app").unlink()
+    (shared / "app").symlink_to("app")
+    with pytest.raises(trust.Untrusted):
+        paths.create(str(shared / "app" / "log"), b"y")

@@ -38,3 +38,11 @@ def test_show_settled_waits_for_an_ending_unit(
     monkeypatch.setattr(units, "show", lambda _names: shown.pop(0))
     assert units.show_settled([UNIT]) == unit_state("failed")
     assert not shown
+
+
+def test_an_alias_is_shown_by_the_requested_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = "Id=ssh.service\nActiveState=active\n\nId=cron.service\nActiveState=inactive\n"
+    monkeypatch.setattr(units, "run", lambda *_command: (0, shown))
+    found = units.show(["sshd.service", "cron.service"])
+    assert found["sshd.service"] == {"Id": "ssh.service", "ActiveState": "active"}
+    assert found["cron.service"]["ActiveState"] == "inactive"

@@ -78,6 +78,31 @@ def test_a_ground_truth_directory_open_to_others_is_refused_and_unchanged(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
+def test_ground_truth_controlled_by_another_user_is_refused(tmp_path: Path) -> None:
+    directory = tmp_path / "truth"
+    directory.mkdir(mode=0o700)
+    os.chown(directory, 1, -1)
+    record = contract.record("web1", "running", result())
+    with pytest.raises(records.NotPrivateError, match="belongs to user 1"):
+        records.append_ground_truth(directory, "setup", record, NOW)
+    os.chown(directory, 0, -1)
+    os.mkfifo(directory / "web1.jsonl")  # would be waited for
+    with pytest.raises(OSError):  # by the kernel or by the check
+        records.append_ground_truth(directory, "setup", record, NOW)
+    with pytest.raises(records.NotPrivateError):
+        records.recorded_variant(directory, "web1")
+    (directory / "web1.jsonl").unlink()
+    (directory / "web1.jsonl").write_text('{"event": "setup", "variant": "decoy", "outcome": "running"}\n')
+    os.chown(directory / "web1.jsonl", 1, -1)
+    with pytest.raises(records.NotPrivateError):
+        records.recorded_variant(directory, "web1")
+    (tmp_path / "link").symlink_to(tmp_path)
+    os.chown(tmp_path / "link", 1, -1, follow_symlinks=False)
+    with pytest.raises(PermissionError, match="is a link of user 1"):
+        records.append_ground_truth(tmp_path / "link" / "other", "setup", record, NOW)
+
+
 def test_a_symlink_owned_by_another_user_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "reports"
     link.symlink_to(tmp_path)
@@ -106,6 +131,9 @@ def test_the_recorded_variant_is_kept_from_the_last_setup_until_cleanup(tmp_path
     assert records.recorded_variant(directory, "web1") is None
     append("reset", "control")
     assert records.recorded_variant(directory, "web1") == "control"
+    for _observation in range(200):  # more than a block of the file
+        append("observation", None)
+    assert records.recorded_variant(directory, "web1") == "control"
     for outcome in ("refused", "failed"):
         append("setup", "leaker", outcome)
         append("cleanup", "leaker", outcome)
@@ -117,3 +145,16 @@ def test_text_from_a_host_cannot_be_a_formula_in_the_csv(tmp_path: Path) -> None
     records.write(tmp_path, "status", [contract.record("web1", "off_rate", found)], NOW)
     [line] = csv.DictReader((tmp_path / "status.csv").open())
     assert (line["message"], line["rate_mib_per_min"]) == ("'=HYPERLINK(1)", "-3.0")
+
+
+def test_a_long_host_name_has_a_file_of_its_own(tmp_path: Path) -> None:
+    names = {records.file_name("\u6f22" * 40 + end) for end in ("a", "b")}
+    assert len(names) == 2
+    assert max(map(len, names)) < 255
+
+
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "status.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        records.replace(tmp_path / "status.json", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
