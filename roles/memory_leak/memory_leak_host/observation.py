@@ -170,7 +170,7 @@ def describe(host: Host) -> dict[str, Any]:
         if units.has_failed(host.states[name]):
             outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
             if outcome == "expired" and units.lifetime_s(host.states[name]) < host.units[name]["runtime_max_s"]:
-                outcome = "crashed"  # it did not end when it was told to, so it was killed
+                outcome = "crashed"  # the timeout was that of a stop: systemd killed it
             return {"outcome": outcome, "workload": {"unit": name}}
     if host.units or host.files() or records.files() or host.empty_directories():
         return {"outcome": "stopped", "workload": {"unit": next(iter(host.units), None)}}

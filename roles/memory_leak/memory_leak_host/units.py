@@ -79,7 +79,7 @@ def has_failed(state: dict[str, str]) -> bool:
 
 
 def lifetime_s(state: dict[str, str]) -> float:
-    """Return how long a unit that has ended was up."""
+    """Return how many seconds an exited unit was up."""
     started, ended = (int(state.get(f"{event}TimestampMonotonic") or 0) for event in ("ExecMainStart", "InactiveEnter"))
     return (ended - started) / 1e6
 
