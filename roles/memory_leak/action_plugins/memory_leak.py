@@ -1,8 +1,8 @@
 """Action plugin: setup, reset, cleanup or status of the memory leak on one host, in one round trip.
 
-It validates the role's variables here, sends one Python program over stdin to the host's own interpreter in a single
-command of the connection, and reads one result back. Nothing is written to the host but what the operation asks for.
-`ansible-doc -M roles/memory_leak/library memory_leak` shows its options and what it returns.
+It validates the role's variables, sends one Python program over stdin to the host's interpreter in a single command of the
+connection, and reads one result back. It writes only what the operation needs to the host.
+`ansible-doc -M roles/memory_leak/library memory_leak` shows its options and return values.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from memory_leak_controller.report import records  # noqa: E402
 sys.path.remove(str(ROLE))
 
 UNKNOWN_VARIANT = (
-    "this controller has no record of the host's setup: set memory_leak_variant, or the setup's shares and its seed"
+    "this controller has no record of the host's setup: set memory_leak_variant, or the setup's percentages and seed"
 )
-# Ansible forks a worker for each host after it has loaded this module: what is read here is read once for all hosts.
+# Ansible loads this module before it forks a worker per host: these are read once for all hosts.
 LIBRARY = transport.library(ROLE)
 SOURCE = (ROLE / "files" / "workload.py").read_text()
-# Callbacks are loaded before: said here, it is said once and costs no host anything.
+# Callbacks are loaded earlier, so this warning appears once and costs no time per host.
 if not report.callback_file:
     Display().warning(report.NOT_ENABLED)
-# A worker's garbage collector leaves alone what was made before the fork, so those pages need not be copied.
+# Workers' garbage collectors skip the objects created before the fork, so those pages need not be copied.
 gc.freeze()
 
 
 class ActionModule(ActionBase):
-    """Carries one operation of the role out on one host."""
+    """Executes one operation of the role on one host."""
 
     _supports_check_mode = True
     _supports_diff = True
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return a contract.ActionResult, `failed` with a message where the operation did not succeed."""
+        """Return a contract.ActionResult, `failed` with a message if the operation did not succeed."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         operation = self._task.args.get("operation")
         if operation not in OPERATIONS or len(self._task.args) > 1:
             return _failure(
-                "refused", f"the arguments are {self._task.args!r}: there must be one, operation, of {OPERATIONS}"
+                "refused", f"the arguments are {self._task.args!r}: the only one must be operation, one of {OPERATIONS}"
             )
         if self._task.delegate_to:
             return _failure("refused", f"delegate_to is {self._task.delegate_to!r}: run the role on the host itself")
@@ -95,7 +95,7 @@ class ActionModule(ActionBase):
         for name in validation.DEFAULTS.keys() & task_vars.keys():
             try:
                 values[name] = self._templar.template(task_vars[name])
-            except Exception as error:  # whatever a template may raise
+            except Exception as error:  # a template may raise anything
                 errors.append(f"{name} is {validation.shown(task_vars[name])}: {error}")
         return values, errors
 
@@ -110,7 +110,7 @@ class ActionModule(ActionBase):
         if result is None:
             said = printable((answer["stderr"] or answer["stdout"]).strip(), LONGEST_MESSAGE)
             python = transport.interpreter(self, task_vars)
-            return _failure("failed", f"{python} gave no result on this host (status {answer['rc']}): {said}")
+            return _failure("failed", f"{python} returned no result on this host (exit status {answer['rc']}): {said}")
         found: dict[str, Any] = {**schema.empty(contract.Measurement), **result, **result["workload"]}
         del found["workload"]
         before, after = found.pop("before"), found.pop("after")
@@ -128,7 +128,7 @@ class ActionModule(ActionBase):
             return _failure("failed", f"the host's answer does not fit the contract: {error}")
         if measured:
             messages.insert(0, measured.pop("message"))
-            # Where it has ended meanwhile, how it did is the outcome.
+            # If it exited in the meantime, keep the outcome that says how.
             if found["outcome"] != "running":
                 measured.pop("outcome", None)
             found.update(measured)
@@ -137,7 +137,7 @@ class ActionModule(ActionBase):
 
 
 def _variant(operation: str, settings: dict[str, Any], host: str) -> Variant | None:
-    """Return the variant of a host: what a setup decides, or what was decided at the setup; None where nothing says."""
+    """Return the variant of a host: assigned by setup or reset, later as recorded; None if it is unknown."""
     directory = records.base_directory(ROLE) / Path(settings["ground_truth_dir"]).expanduser()
     recorded = records.recorded_variant(directory, host)
     if operation in ("setup", "reset"):

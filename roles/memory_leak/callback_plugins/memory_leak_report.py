@@ -1,6 +1,6 @@
-"""Callback plugin: the fleet at a glance at the end of a run, its files for machines and browsers, and the ground truth.
+"""Callback plugin: report the fleet at the end of a run, as a table and files, and append to the ground truth.
 
-It works with ansible-core alone. With rich it has colours and a progress bar on a terminal, with plotly report.html has charts.
+It needs only ansible-core. With rich it has colours and a progress bar on a terminal; with plotly, report.html has charts.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ type: aggregate
 short_description: Report each host's outcome of the memory_leak role
 description:
   - At the end of a run of the role C(memory_leak), shows one line per host, with its outcome, worst first, and the counts.
-    Of a large fleet it lists only the hosts that are not as they should be. Where a playbook runs several operations there is a
-    table of each, and the files are about the last operation of each host.
+    Of a large fleet it lists only the hosts that are not in the desired state. A playbook that runs several operations gets a
+    table for each; the files contain the last operation of each host.
   - A report that can't be written is an error, and the run exits 1.
   - Hosts that could not be reached are reported as C(unreachable).
   - Writes C(status.json), C(status.csv) and C(report.html) to C(memory_leak_report_dir), and appends to the ground truth in
@@ -50,7 +50,7 @@ description:
 options:
   records_file:
     description:
-      - A file to write what the role's action returned to, as a JSON list with one object per host, sorted by host. Not
+      - A file for the return values of the role's action, as a JSON list with one object per host, sorted by host. Not
         written by default.
     env:
       - name: MEMORY_LEAK_RECORDS_FILE
@@ -74,7 +74,7 @@ EVENTS = {"setup": "setup", "reset": "reset", "cleanup": "cleanup", "status": "o
 
 @dataclass
 class Run:
-    """One operation of a playbook run on its hosts: what each answered."""
+    """One operation of a playbook run, with the answers of its hosts."""
 
     operation: str
     check_mode: bool
@@ -98,7 +98,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         report.callback_file = report.callback_file or __file__
-        self.disabled = report.callback_file != __file__  # Ansible calls no callback that says so
+        self.disabled = report.callback_file != __file__  # Ansible does not call disabled callbacks
         self._runs: list[Run] = []
         self._play: Any = None
         self._settings: dict[str, dict[str, Any]] = {}  # by task
@@ -106,21 +106,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._problems: list[str] = []
 
     def v2_playbook_on_start(self, _playbook: Any) -> None:
-        """Move behind all other callbacks: an exit that this one raises at the end would keep the event from those behind."""
+        """Move behind all other callbacks: when this one exits at the end, those behind it would miss the event."""
         frame = inspect.currentframe()
         while frame and not isinstance(frame.f_locals.get("self"), TaskQueueManager):
             frame = frame.f_back
         if frame:
             manager = frame.f_locals["self"]
-            # A new list: Ansible is iterating over the other.
+            # A new list: Ansible is iterating over the old one.
             manager._callback_plugins = sorted(manager._callback_plugins, key=lambda plugin: plugin is self)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Keep the play, which knows the variables."""
+        """Remember the play, which has the variables."""
         self._play = play
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """Read the settings when the role's action begins, and show how far the observation is."""
+        """Read the settings when the role's action starts, and show the progress of the observation."""
         if not contract.is_own_action(task) or task._uuid in self._settings:
             return
         self._settings[task._uuid] = settings = self._read_settings(host, task)
@@ -134,32 +134,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._collect(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Collect the record of a host where it was refused or failed."""
+        """Collect the record of a host where the operation was refused or failed."""
         self._collect(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """Collect a host that could not be reached."""
+        """Collect the record of an unreachable host."""
         self._collect(result, "unreachable")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Show the report of each operation, and write it where the settings say. Exits 1 if it could not be written."""
+        """Show the report of each operation, and write the files. Exits 1 if a report could not be written."""
         if self._progress:
             self._progress.stop()
         problems = self._problems
         if self._runs:
             problems += self._write()
-        # Last: a terminal that is gone costs no file.
+        # Last: a closed terminal must not prevent the files.
         problems += _attempt([functools.partial(self._show, run) for run in self._runs])
         for problem in dict.fromkeys(problems):
             with contextlib.suppress(OSError):
                 self._display.error(f"could not write the report: {problem}")
         if problems:
-            # An exception would be swallowed, and success reported.
+            # Ansible would swallow an exception and report success.
             raise SystemExit(1)
 
     def _show(self, run: Run) -> None:
         exceptions = {host["host"] for host in run.hosts() if not contract.is_success(host, run.operation)}
-        # A value that is no boolean would have Ansible skip this callback without an error.
+        # With an option of type bool, Ansible would silently skip this callback if the value is invalid.
         everything = boolean(self.get_option("all_hosts"), strict=False)
         listed, summary = table.rows(run.hosts(), exceptions, everything)
         self._display.display("\n" + table.render(listed, summary))
@@ -167,14 +167,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if run.operation in ("setup", "reset") and any(shares.values()):
             counts = Counter(host["variant"] for host in run.hosts())
             dealt = ", ".join(f"{counts[variant]} {variant}" for variant in contract.VARIANTS)
-            self._display.display(f"variants: {dealt} (shares are chances for each host)")
+            self._display.display(f"variants: {dealt} (the percentages are probabilities for each host)")
             for name in (name for name, percent in shares.items() if percent and not counts[name]):
-                self._display.warning(
-                    f"no {name} was dealt: give memory_leak_{name}_percent a higher share or take another seed"
-                )
+                self._display.warning(f"no host is a {name}: raise memory_leak_{name}_percent or choose another seed")
 
     def _write(self) -> list[str]:
-        """Write the files about the last operation of each host, and return what went wrong."""
+        """Write the files with the last operation of each host, and return error messages."""
         last = self._runs[-1]
         run = Run(last.operation, last.check_mode, last.settings)
         for each in self._runs:
@@ -198,14 +196,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return _attempt([write_status, write_page, *([write_records] if records_file else [])])
 
     def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
-        """Return the settings that stay on the controller, as they are for a host; the defaults of those that are not valid."""
+        """Return a host's settings that stay on the controller, with defaults instead of invalid values."""
         variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
         templar = Templar(loader=self._play.get_loader(), variables=variables)
         values = {}
         for name in validation.DEFAULTS.keys() & variables.keys():
             try:
                 values[name] = templar.template(variables[name])
-            except Exception as error:  # the action says so for each host
+            except Exception as error:  # the action reports it for each host
                 self._display.vvv(f"{name}: {error}")
         return validation.valid_settings(values)
 
@@ -225,7 +223,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not outcome and fields.get("timedout"):
             outcome = "unreachable"
         if "censored" in fields:
-            self._problems.append("no_log hides what the hosts answered: run without it")
+            self._problems.append("no_log hides the hosts' answers: run without it")
         messages = [str(fields.get("msg") or "").strip(), *fields.get("warnings", [])]
         message = printable("; ".join(filter(None, messages)), LONGEST_MESSAGE)
         run = self._run_of(task, host.name)
@@ -234,14 +232,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             host.name, outcome or fields.get("outcome") or "failed", {**fields, "message": message}
         )
         run.records[host.name] = record
-        # What check mode predicts has not happened, and of a host that was not asked nothing is known.
+        # Not in check mode, which only predicts, and not for a host that was not asked.
         if "ground_truth_dir" in fields and not run.check_mode:
-            # At once: the host's next operation rests on it, and the run may be interrupted.
+            # At once: the host's next operation reads it, and the run may be interrupted.
             step = functools.partial(_append_ground_truth, fields["ground_truth_dir"], run.operation, record)
             self._problems += _attempt([step])
 
     def _run_of(self, task: Any, host: str) -> Run:
-        """Return the run that a result belongs to. Batches of hosts (`serial`), and hosts that go ahead (`free`), share it."""
+        """Return the run that a result belongs to. Batches of hosts (`serial`) and hosts that run ahead (`free`) share it."""
         operation = task.args.get("operation", "")
         for run in reversed(self._runs):
             if host in run.records:
@@ -254,13 +252,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 
 def _append_ground_truth(directory: str, operation: str, record: Record) -> None:
-    """Append what a host has just answered to its ground truth."""
+    """Append a host's answer to its ground truth."""
     path = records.base_directory(ROLE) / Path(directory).expanduser()
     records.append_ground_truth(path, EVENTS[operation], record, records.now())
 
 
 def _attempt(steps: list[Callable[[], None]]) -> list[str]:
-    """Take all steps, whatever becomes of the others, and return what went wrong."""
+    """Execute all steps, even if some fail, and return their error messages."""
     problems = []
     for step in steps:
         try:

@@ -1,6 +1,6 @@
-"""What makes the hosts of a fleet differ: their variants, rates and delays, and their neutral names.
+"""Assign variants, rates, delays and neutral names to the hosts of a fleet.
 
-All of it follows from the seed and the host's name in the inventory, so that the same seed gives the same fleet.
+Everything depends only on the seed and the inventory host name, so the same seed gives the same fleet.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, cast
 from .contract import Definition, InstallLocation, Variant
 from .parsing import RATE_RANGE_MIB_PER_MIN
 
-# A control's cache holds what comes in half a minute: within a minute its memory is flat.
+# A control's cache holds the sessions of half a minute: its memory is flat within a minute.
 CONTROL_SESSIONS = 300
-# What a decoy's buffer takes of its ceiling, at least and at most.
+# Minimum and maximum size of a decoy's buffer, relative to its ceiling.
 DECOY_SHARE = (0.3, 0.6)
 DECOY_WITHOUT_CEILING_MIB = 400
-# Neutral names for blind mode; a host gets one of them. Each is the unit, its directory in /opt, its log and its PID file.
+# Neutral names for blind mode, one per host, for the unit, its directory in /opt, its log and its PID file.
 NAMES = (
     *("session-store", "token-cache", "auth-sessions", "web-sessions", "login-gateway", "portal-state"),
     *("account-cache", "identity-store"),
@@ -26,7 +26,7 @@ BLIND_FILE_NAME = "service.py"
 
 
 def install_location(name: str) -> InstallLocation:
-    """Return where things lie on a host that has one of NAMES."""
+    """Return the install location for one of NAMES."""
     return {
         "unit": f"{name}.service",
         "directory": f"/opt/{name}",
@@ -40,20 +40,20 @@ INSTALL_LOCATIONS = [install_location(name) for name in NAMES]
 
 
 def _chance(seed: str, purpose: str, host: str) -> random.Random:
-    return random.Random(f"{seed}\n{purpose}\n{host}")  # noqa: S311 # to be repeated, not to be secret
+    return random.Random(f"{seed}\n{purpose}\n{host}")  # noqa: S311 # repeatable, not secret
 
 
 def variant(settings: dict[str, Any], host: str, recorded: Variant | None) -> Variant | None:
-    """Return the variant of a host, or None where nothing says.
+    """Return the variant of a host, or None if it is unknown.
 
-    An explicit variable counts, else what the controller recorded at the setup, else the shares. These are dealt by seed and
-    host name alone: other hosts never matter, so that a slice of an inventory gets the same variants as the whole.
+    The variable takes precedence, then the variant recorded at setup, then the percentages. These use only seed and host name,
+    so a slice of an inventory gets the same variants as the whole.
     """
     return cast(Variant | None, settings["variant"] or None) or recorded or dealt(settings, host)
 
 
 def dealt(settings: dict[str, Any], host: str) -> Variant | None:
-    """Return the variant that the shares give a host, or None where there are no shares."""
+    """Return the variant that the percentages assign to a host, or None if both are 0."""
     controls, decoys = settings["control_percent"], settings["decoy_percent"]
     if not controls and not decoys:
         return None
@@ -62,7 +62,7 @@ def dealt(settings: dict[str, Any], host: str) -> Variant | None:
 
 
 def apply(definition: dict[str, Any], settings: dict[str, Any], host: str, assigned: Variant) -> Definition:
-    """Return the definition as it is for one host of a fleet, with its variant."""
+    """Return the definition for one host of a fleet, with the assigned variant."""
     seed = settings["seed"]
     low, high = RATE_RANGE_MIB_PER_MIN
     variation = settings["rate_variation_percent"] / 100

@@ -1,8 +1,8 @@
-"""The contract: what a request, a host's result and a report's record hold, and the closed sets of outcomes and variants.
+"""The contract: the fields of a request, a host's result and a report's record, and the closed sets of outcomes and variants.
 
-Every other form of these facts is derived from this module or checked against it: null records, CSV columns, the page, the JSON
-schemas in docs/, the plugin's RETURN documentation, the README's tables and the verdicts on a repair. The host program uses
-the types for checking alone, so they cost a host nothing.
+Every other form of these facts is derived from this module or checked against it: null records, CSV columns, report.html, the
+JSON schemas and tables in docs/, the plugin's RETURN documentation and the verdicts on a repair. The host program imports the
+types for type checking only, so they cost a host nothing.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ OutcomeName = Literal[
     "absent",
     "leaking",
 ]
-RUNNING_OPERATIONS = frozenset({"setup", "reset", "status"})  # those after which the workload should run
+RUNNING_OPERATIONS = frozenset({"setup", "reset", "status"})  # after these the workload should run
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an outcome means, its colour in reports, after which operations it is a success, and what else it says.
+    """The meaning of an outcome, its colour in reports, and the operations after which it is a success.
 
-    `is_healthy`: nothing needs attention. `repair` says what a repair did to a leak that is observed with this outcome:
+    `is_healthy`: nothing needs attention. `repair`: the effect of a repair after which a leak is observed with this outcome:
     `durable`, `temporary` (until it runs again), `none`, `restarted` (temporary if its PID changed, else none), or None.
     """
 
@@ -50,16 +50,16 @@ class Outcome:
     repair: Literal["durable", "temporary", "none", "restarted"] | None = None
 
 
-# The worst first: this is the order of reports.
+# Worst first: reports use this order.
 OUTCOMES: dict[OutcomeName, Outcome] = {
     "failed": Outcome(
-        "Tried and could not, and nothing is left half started: no python3, no systemd (247 or newer), no privilege, a full "
+        "The operation failed, and nothing is left half started: no python3, no systemd (247 or newer), no privilege, a full "
         "or read-only disk.",
         "red",
     ),
-    "unreachable": Outcome("No answer in time.", "red"),
+    "unreachable": Outcome("No connection, or no answer before the timeout.", "red"),
     "refused": Outcome(
-        "The host was not touched, and the message says why: a bad value, a unit of that name that belongs to someone else, a "
+        "The host was not touched; the message says why: an invalid value, a unit of that name that is not the role's, a "
         "ceiling that does not fit or is never reached, a directory in the way or one that root does not own.",
         "red",
     ),
@@ -70,16 +70,16 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     "oom_killed": Outcome("Killed by the OOM killer.", "yellow", repair="none"),
     "expired": Outcome("Stopped by its expiry.", "yellow", repair="none"),
     "stopped": Outcome(
-        "The files are there but no process: clean exit, `systemctl stop`, reboot.", "yellow", repair="temporary"
+        "Files exist, but no process: clean exit, `systemctl stop`, reboot.", "yellow", repair="temporary"
     ),
     "running": Outcome(
         "Process alive; growth not measured. Includes manual starts.", "green", RUNNING_OPERATIONS, True
     ),
     "absent": Outcome(
-        "Nothing of the incident is on the host.", "grey", frozenset({"cleanup"}), True, repair="temporary"
+        "No trace of the incident is on the host.", "grey", frozenset({"cleanup"}), True, repair="temporary"
     ),
     "leaking": Outcome(
-        "Measured for 30 s or more: RSS within 10 % of the target rate, R² of 0.99 or more, at most 2 % of a processor, "
+        "Measured for 30 s or more: RSS within 10 % of the target rate, R² of 0.99 or more, at most 2 % of a CPU, "
         "requests steady within 5 %.",
         "green",
         RUNNING_OPERATIONS,
@@ -87,16 +87,16 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
         repair="restarted",
     ),
 }
-# What each variant is measured to do where all is well.
+# The outcome of measuring each variant if all is well.
 EXPECTED_OUTCOME: dict[str, OutcomeName] = {"leaker": "leaking", "control": "plateaued", "decoy": "plateaued"}
 
 
-# The names that Ansible may resolve the role's action to: in a checkout or a plain role, and in the collection.
+# The names of the role's action in Ansible: in a checkout or a plain role, and in the collection.
 ACTIONS = frozenset({"memory_leak", "ansible.legacy.memory_leak", "sre_incidents.memory_leak.memory_leak"})
 
 
 class InstallLocation(TypedDict):
-    """Where a workload lies on a host, and the name of its unit."""
+    """The paths of a workload on a host, and the name of its unit."""
 
     unit: str  # with .service
     directory: str
@@ -106,7 +106,7 @@ class InstallLocation(TypedDict):
 
 
 class Definition(InstallLocation):
-    """The workload that a host is to run."""
+    """The workload that a host should run."""
 
     workload_python: str
     user: str  # empty: a dynamic user
@@ -119,33 +119,31 @@ class Definition(InstallLocation):
 
 
 class Request(TypedDict):
-    """What the controller asks of a host."""
+    """What the controller sends to a host."""
 
     operation: str
     check: bool  # predict, change nothing
     definition: Definition
     source: str  # the text of the workload
-    install_locations: list[InstallLocation]  # further ones, where a workload of ours may lie
-    observe_s: float  # for how long to observe the workload that runs in the end; 0: not at all
+    install_locations: list[InstallLocation]  # more locations that may hold the workload
+    observe_s: float  # how long to observe the running workload afterwards; 0: not at all
 
 
 class Observation(TypedDict):
     """What a host recorded while it observed the workload."""
 
-    # seconds, RSS in bytes, available memory in bytes, processor seconds so far
+    # seconds, RSS in bytes, available memory in bytes, CPU time so far in seconds
     samples: list[Annotated[list[float], Field("", minimum=0, items=4)]]
-    request_rates: list[Annotated[float, Field("", minimum=0)]]  # per second, for each interval that the service logged
-    ended: bool  # whether the process ended meanwhile
+    request_rates: list[Annotated[float, Field("", minimum=0)]]  # per second, one per interval that the service logged
+    ended: bool  # whether the process exited in the meantime
 
 
 class WorkloadState(TypedDict):
-    """The workload that runs on a host; all of it is null where none does."""
+    """The workload that runs on a host; all fields are null if there is none."""
 
     unit: Annotated[
         str | None,
-        Field(
-            "The transient unit. Null for a workload that was started by hand.", "memory-leak.service", heading="unit"
-        ),
+        Field("The transient unit. Null after a manual start.", "memory-leak.service", heading="unit"),
     ]
     pid: Annotated[int | None, Field("The PID of the workload.", 1234, minimum=1, heading="PID")]
     command: Annotated[
@@ -179,7 +177,7 @@ class WorkloadState(TypedDict):
     cpu_percent: Annotated[
         float | None,
         Field(
-            "Processor time of the workload, in percent of one processor: while observed, otherwise since its start.",
+            "CPU time of the workload, in percent of one CPU: during the observation, otherwise since its start.",
             0.31,
             minimum=0,
             heading="CPU %",
@@ -189,7 +187,7 @@ class WorkloadState(TypedDict):
     requests_per_s: Annotated[
         float | None,
         Field(
-            "Requests served per second: while observed, otherwise as last logged.",
+            "Requests served per second: during the observation, otherwise as last logged.",
             10.0,
             minimum=0,
             heading="requests/s",
@@ -199,8 +197,8 @@ class WorkloadState(TypedDict):
     ceiling_bytes: Annotated[
         int | None,
         Field(
-            "The memory ceiling in force, in bytes. Null without one: started by hand, a host-wide OOM allowed, or a kernel "
-            "that enforces none.",
+            "The memory ceiling in force, in bytes. Null if there is none: after a manual start, with "
+            "`memory_leak_allow_host_oom`, or if the kernel enforces none.",
             1073741824,
             minimum=0,
             heading="ceiling MiB",
@@ -210,7 +208,7 @@ class WorkloadState(TypedDict):
     oom_in_s: Annotated[
         int | None,
         Field(
-            "Seconds until the workload reaches its ceiling at its target rate, or without one the end of the host's memory.",
+            "Seconds until the workload, at its target rate, reaches its ceiling or, without one, exhausts the host's memory.",
             1963,
             minimum=0,
             heading="ceiling in min",
@@ -221,7 +219,7 @@ class WorkloadState(TypedDict):
 
 
 class HostState(WorkloadState):
-    """What a host says of itself."""
+    """The state that a host reports."""
 
     mem_available_bytes: Annotated[
         int | None,
@@ -236,7 +234,7 @@ class HostState(WorkloadState):
 
 
 class Result(TypedDict):
-    """What a host answers."""
+    """The answer of a host."""
 
     outcome: OutcomeName
     workload: WorkloadState
@@ -244,15 +242,15 @@ class Result(TypedDict):
     failed: bool
     changed: bool
     message: str
-    changes: list[str]  # what was, or in check mode would be, done
+    changes: list[str]  # the steps taken, or in check mode predicted
     warnings: list[str]
-    before: dict[str, str | float | None] | None  # the definition found, for a diff
+    before: dict[str, str | float | None] | None  # the definition found on the host, for a diff
     after: dict[str, str | float | None] | None
     observation: Observation | None
 
 
 class Measurement(TypedDict):
-    """What an observation showed; all of it is null or empty where there was none."""
+    """The result of an observation; all fields are null or empty without one."""
 
     rate_mib_per_min: Annotated[
         float | None,
@@ -270,44 +268,49 @@ class Measurement(TypedDict):
     ]
     r_squared: Annotated[
         float | None,
-        Field("How straight RSS grew, 0 to 1.", 0.9998, minimum=0, maximum=1, heading="R²", digits=4),
+        Field("R² of the line fitted to RSS, 0 to 1.", 0.9998, minimum=0, maximum=1, heading="R²", digits=4),
     ]
     samples: Annotated[
         list[Annotated[list[float], Field("seconds, RSS in bytes, available memory in bytes", minimum=0, items=3)]],
-        Field("Of each sample the seconds since the first one, RSS in bytes and the host's available memory in bytes."),
+        Field("For each sample: seconds since the first one, RSS in bytes, the host's available memory in bytes."),
     ]
 
 
 class Expectation(TypedDict):
-    """What the controller knows of a host, which no host is told."""
+    """What the controller knows about a host and never sends to it."""
 
     variant: Annotated[Variant | None, Field("The variant of the host.", "leaker", heading="variant")]
     as_expected: Annotated[
         bool | None,
         Field(
-            "Whether the workload was measured to do what the host's variant should. Null where it was not measured.",
+            "Whether the measured outcome is the one expected of the host's variant. Null if it was not measured.",
             True,
         ),
     ]
 
 
 class Identity(TypedDict):
-    """Which host, and how it stands."""
+    """The name and the outcome of a host."""
 
     host: Annotated[str, Field("The name of the host in the inventory.", heading="host", returned="in reports")]
     outcome: Annotated[
         OutcomeName,
-        Field("What is on the host now, or in check mode would be.", "running", heading="outcome", returned="always"),
+        Field(
+            "The outcome on the host, or in check mode the predicted one.",
+            "running",
+            heading="outcome",
+            returned="always",
+        ),
     ]
 
 
 class Record(Identity, Expectation, HostState, Measurement):
-    """What reports say of a host."""
+    """A host in the reports."""
 
     message: Annotated[
         str,
         Field(
-            "Why the host has this outcome; empty where there is nothing to say.",
+            "Why the host has this outcome; may be empty.",
             heading="message",
             returned="in reports",
         ),
@@ -315,7 +318,7 @@ class Record(Identity, Expectation, HostState, Measurement):
 
 
 class GroundTruthLine(TypedDict):
-    """What was known of a host after an event: a line of HOST.jsonl."""
+    """The known state of a host after an event: a line of HOST.jsonl."""
 
     time: Annotated[str, Field("ISO 8601 in UTC, by the controller's clock.", is_time=True)]
     event: Annotated[Literal["setup", "reset", "observation", "cleanup"], Field("What happened.")]
@@ -331,12 +334,12 @@ class GroundTruthLine(TypedDict):
     ceiling_bytes: Annotated[int | None, Field("The memory ceiling in force, in bytes.", minimum=0)]
     samples: Annotated[
         list[Annotated[list[float], Field("Unix time, RSS in bytes", minimum=0, items=2)]],
-        Field("Of each sample the Unix time by the controller's clock, in seconds, and RSS in bytes."),
+        Field("For each sample: Unix time by the controller's clock, in seconds, and RSS in bytes."),
     ]
 
 
 class StatusReport(TypedDict):
-    """What status.json holds: what a run found on each host."""
+    """The contents of status.json: the state of each host after a run."""
 
     generated_at: Annotated[str, Field("ISO 8601 in UTC.")]
     operation: Operation
@@ -357,24 +360,24 @@ class ActionResult(HostState, Measurement, Expectation):
 
 
 def is_own_action(task: Any) -> bool:
-    """Tell whether a task of Ansible's runs the role's action, whatever name it calls it by."""
+    """Return whether an Ansible task runs the role's action, under any of its names."""
     return (task.resolved_action or task.action) in ACTIONS
 
 
 def is_success(record: Record, operation: str) -> bool:
-    """Tell whether a host is as it should be after an operation."""
+    """Return whether a host is in the desired state after an operation."""
     return operation in OUTCOMES[record["outcome"]].success or bool(record["as_expected"])
 
 
 def colour(record: Record) -> str:
-    """Return the colour of a host in reports: a host that does what its variant should is as good as one that leaks."""
+    """Return the colour of a host in reports. A host that behaves as its variant should is green, like one that leaks."""
     return "green" if record["as_expected"] else OUTCOMES[record["outcome"]].colour
 
 
 def record(host: str, outcome: str, found: dict[str, Any]) -> Record:
-    """Return the record of a host, from its outcome and the fields that are known of it; the others are null.
+    """Return the record of a host from its outcome and its known fields; the others are null.
 
-    A field that does not fit is null too, and the message says so: no report can fail on one host's values.
+    An invalid field is null too, and the message says so: one host's values can't make a report fail.
     """
     known = {name: found[name] for name in fields(Record) if found.get(name) is not None}
     misfits = {name: misfit(value, fields(Record)[name][0], name) for name, value in known.items()}

@@ -1,4 +1,4 @@
-"""Texts of hosts, made safe to show: a host may say anything, also what a terminal, a page or a spreadsheet would obey."""
+"""Make texts from hosts safe to show: they may contain what a terminal, a browser or a spreadsheet would interpret."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def printable(text: str, longest: int = LONGEST_TEXT, keep: str = "") -> str:
-    r"""Return a text with each character that is not printable as an escape (\x1b, \udce9, \n), cut where it is too long.
+    r"""Escape the unprintable characters of a text (\x1b, \udce9, \n), and truncate it to `longest` characters.
 
-    `keep` are characters that stay as they are, such as the newlines of a text of several lines.
+    Characters in `keep` are not escaped, such as the newlines of a text of several lines.
     """
     if not text.isprintable():
         text = "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
@@ -24,7 +24,7 @@ def _escape(character: str) -> str:
 
 
 def printable_values(value: Any, keep: str = "") -> Any:
-    """Return a value with all texts in it printable, those in lists and dictionaries too."""
+    """Return a value with all its texts printable, including those in lists and dictionaries."""
     if isinstance(value, str):
         return printable(value, keep=keep)
     if isinstance(value, list):
@@ -35,5 +35,5 @@ def printable_values(value: Any, keep: str = "") -> Any:
 
 
 def cell(value: Any) -> Any:
-    """Return a value for a CSV file: a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Return a value for a CSV file: a text that a spreadsheet would take for a formula gets a leading apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

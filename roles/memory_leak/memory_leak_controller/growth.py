@@ -1,4 +1,4 @@
-"""How steadily a quantity grows: a straight line fitted to samples by least squares."""
+"""Measure steady growth: fit a straight line to samples by least squares."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fit(times_s: Sequence[float], values: Sequence[float]) -> Growth:
 
 
 def _t_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t, from the normal one (within 1 % from 3 degrees of freedom on)."""
+    """Approximate the 97.5 % quantile of Student's t (within 1 % for 3 or more degrees of freedom)."""
     z = statistics.NormalDist().inv_cdf(0.975)
     return float(
         z

@@ -1,4 +1,4 @@
-"""What an observation of the workload shows: its rate, and whether the host does what is expected of it."""
+"""Interpret an observation of the workload: its rate and its outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from . import contract, growth, schema
 from .contract import Observation, OutcomeName
 
-SHORTEST_S = 30  # less does not tell a line from a start
+SHORTEST_S = 30  # shorter observations do not tell growth from startup
 RATE_TOLERANCE = 0.10
 LEAST_R_SQUARED = 0.99
 MOST_CPU_PERCENT = 2.0
@@ -20,17 +20,15 @@ FLAT_BELOW = 0.05  # of the target rate
 def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[str, Any]:
     """Return the fields of contract.Measurement, and the `outcome` and `message` that follow from them.
 
-    Raises ValueError where the times of the samples do not ascend.
-
-    Where it could be measured, also `cpu_percent` and `requests_per_s` during the observation. No outcome where the process
-    ended.
+    Adds `cpu_percent` and `requests_per_s` during the observation if they could be measured. Has no outcome if the process
+    exited. Raises ValueError if the times of the samples do not ascend.
     """
     samples = observation["samples"]
     if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(samples)):
         raise ValueError("the times of the samples do not ascend")
     taken = schema.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
     if observation["ended"]:
-        return taken | {"message": "the process ended while it was observed"}
+        return taken | {"message": "the process exited during the observation"}
     if len(samples) < 5:
         return taken | {"outcome": "running", "message": f"only {len(samples)} samples were taken"}
     times_s, rss_bytes, _available, processor_s = zip(*samples, strict=True)
@@ -51,10 +49,10 @@ def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[st
 def _judge(
     taken: dict[str, Any], request_rates: Sequence[float], duration_s: float, target_rate: float
 ) -> tuple[OutcomeName, str]:
-    """Return the outcome of a process that lived through its observation, and why it is not `leaking`."""
+    """Return the outcome of a process that survived its observation, and why it is not `leaking`."""
     rate = taken["rate_mib_per_min"]
     if duration_s < SHORTEST_S:
-        return "running", f"observed for {duration_s:.0f} s: it takes {SHORTEST_S} s to tell"
+        return "running", f"observed for {duration_s:.0f} s: a verdict needs {SHORTEST_S} s"
     if not any(request_rates):
         return "stalled", f"no requests served in {duration_s:.0f} s"
     if abs(rate) < FLAT_BELOW * target_rate:
@@ -65,7 +63,7 @@ def _judge(
     if taken["r_squared"] < LEAST_R_SQUARED:
         faults.append(f"not in a straight line (R² {taken['r_squared']:.3f}, at least {LEAST_R_SQUARED})")
     if taken["cpu_percent"] > MOST_CPU_PERCENT:
-        faults.append(f"takes {taken['cpu_percent']:.1f} % of a processor, at most {MOST_CPU_PERCENT:g}")
+        faults.append(f"uses {taken['cpu_percent']:.1f} % of a CPU, at most {MOST_CPU_PERCENT:g}")
     mean = taken["requests_per_s"]
     if any(abs(value - mean) > REQUEST_TOLERANCE * mean for value in request_rates):
         faults.append(f"the request rate varies from {min(request_rates)} to {max(request_rates)} per second")

@@ -1,4 +1,4 @@
-"""The values of single variables: each function returns what a value stands for, or raises ValueError with what is allowed."""
+"""Parse the values of single variables. Each function returns the parsed value, or raises ValueError with what is allowed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OBSERVE_RANGE_S = (5, 3600)
 SIZE_UNITS = {"M": 1024**2, "G": 1024**3, "T": 1024**4}
 TIME_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 SAFE_PATH = re.compile(r"(/[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*)+")
-# Where a workload directory or a log would replace, or sit among, parts of the system.
+# A workload directory or log here would replace parts of the system, or lie among them.
 SYSTEM_DIRECTORIES = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin"),
 )
@@ -36,7 +36,7 @@ def rate(number: float) -> float:
 
 
 def percentage(most: int) -> Callable[[Any], Any]:
-    """Return a function that returns a percentage of up to `most`."""
+    """Return a function that parses a percentage of up to `most`."""
 
     def parse(value: float) -> float:
         if not 0 <= value <= most:
@@ -60,12 +60,10 @@ def observe(seconds: int) -> int:
 
 
 def observe_verified(seconds: int) -> int:
-    """Return seconds, the shortest that a verdict takes by default."""
+    """Return seconds; the default is the shortest duration for a verdict."""
     shortest, longest = measurement.SHORTEST_S, OBSERVE_RANGE_S[1]
     if seconds and not shortest <= seconds <= longest:
-        raise ValueError(
-            f"0 (which is {shortest} here) or from {shortest} to {longest} seconds where {PREFIX}verify is true"
-        )
+        raise ValueError(f"0 (for {shortest}) or from {shortest} to {longest} seconds, since {PREFIX}verify is true")
     return int(seconds) or shortest
 
 
@@ -112,24 +110,24 @@ def unit(name: str) -> str:
 
 
 def path(text: str) -> str:
-    """Return an absolute path that neither a shell nor systemd takes for more than that."""
+    """Return an absolute path without characters that are special to a shell or systemd."""
     if not SAFE_PATH.fullmatch(text) or len(text) > 200:
         raise ValueError("an absolute path of letters, digits and '._+@-', with no '..', no '//' and no '/' at its end")
     return str(text)
 
 
 def file(text: str) -> str:
-    """Return a path for a file outside the system's own directories."""
+    """Return a path outside the system directories."""
     found = path(text)
     for system in SYSTEM_DIRECTORIES:
         if f"{found}/".startswith(f"{system}/"):
-            raise ValueError(f"outside {system}")
+            raise ValueError(f"a path outside {system}")
     return found
 
 
 def directory(text: str) -> str:
-    """Return a path for a directory that is the workload's alone."""
+    """Return the path of a directory for the workload alone."""
     found = file(text)
     if found in SHARED_DIRECTORIES:
-        raise ValueError(f"a directory of its own, not {found}, which others use")
+        raise ValueError(f"a directory for the workload alone, not the shared {found}")
     return found

@@ -1,4 +1,4 @@
-"""Typed dictionaries whose fields are documented: their null records, and whether a value from outside fits them."""
+"""Typed dictionaries with documented fields: return their null records, and validate values from outside."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ YEARS = range(1970, 3000)
 
 @dataclass(frozen=True)
 class Field:
-    """What a field of a record is called and holds: for documentation, schemas, and the columns of the page."""
+    """The description of a record's field: for documentation, schemas, and the columns of report.html."""
 
     description: str
     sample: Any = None
     minimum: float | None = None
     maximum: float | None = None
     items: int | None = None  # the length of a list
-    is_time: bool = False  # ISO 8601, with a date that calendars agree on
-    heading: str = ""  # of its column on the page, of a list's columns divided by '|'; without one it has none
-    divisor: float = 1  # from its unit to that of the column
+    is_time: bool = False  # ISO 8601, in one of YEARS
+    heading: str = ""  # of its column ('|' separates the columns of a list); without one it has no column
+    divisor: float = 1  # from its unit to the column's
     digits: int = 0
     returned: str = "when the host answered"
 
@@ -39,7 +39,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @functools.cache
 def fields(kind: type) -> dict[str, tuple[Any, Field]]:
-    """Return the fields of a typed dictionary in their order: their types and what they hold."""
+    """Return the fields of a typed dictionary in order, with their types and descriptions."""
     found = {}
     for name, hint in _hints(kind).items():
         described = [each for each in typing.get_args(hint)[1:] if isinstance(each, Field)]
@@ -48,7 +48,7 @@ def fields(kind: type) -> dict[str, tuple[Any, Field]]:
 
 
 def empty(kind: type) -> dict[str, Any]:
-    """Return the null record of a type: null where that is allowed, an empty list where it is a list."""
+    """Return the null record of a type: null for fields that allow it, an empty list for lists."""
     nulls: dict[str, Any] = {}
     for name, (hint, _field) in fields(kind).items():
         if misfit(None, hint) is None:
@@ -59,7 +59,7 @@ def empty(kind: type) -> dict[str, Any]:
 
 
 def misfit(value: Any, kind: Any, name: str = "it") -> str | None:
-    """Return where a value does not fit a type, or None. Texts, lists and numbers have bounds."""
+    """Return where a value does not fit a type, or None. Texts, lists and numbers are bounded."""
     if typing.is_typeddict(kind):
         return _misfit_of_fields(value, kind, name)
     check = _CHECKS.get(typing.get_origin(kind))
@@ -131,7 +131,7 @@ def _misfit_of_fields(value: Any, kind: Any, name: str) -> str | None:
     hints = _hints(kind)
     unknown = [str(key) for key in value if key not in hints]
     if unknown:
-        return f"{name} has a field too many: {unknown[0][:60]!r}"
+        return f"{name} has an unknown field: {unknown[0][:60]!r}"
     missing = [key for key in hints if key in kind.__required_keys__ and key not in value]
     if missing:
         return f"{name} has no {missing[0]}"
@@ -141,7 +141,7 @@ def _misfit_of_fields(value: Any, kind: Any, name: str) -> str | None:
 
 def _out_of_bounds(value: Any, field: Field, name: str) -> str | None:
     if field.is_time and isinstance(value, str) and not _is_time(value):
-        return _complaint(value, f"a time in ISO 8601, of the years {YEARS[0]} to {YEARS[-1]}", name)
+        return _complaint(value, f"an ISO 8601 time in the years {YEARS[0]} to {YEARS[-1]}", name)
     numbers = value if isinstance(value, list) else [value]
     if isinstance(value, list) and field.items is not None and len(value) != field.items:
         return _complaint(value, f"a list of {field.items}", name)
@@ -164,6 +164,6 @@ def _is_time(text: str) -> bool:
 def _complaint(value: Any, expected: str, name: str) -> str:
     try:
         shown = repr(value)
-    except ValueError:  # Python refuses to write an integer of thousands of digits
+    except ValueError:  # Python does not format an integer of thousands of digits
         shown = "a huge integer"
     return f"{name} is {shown if len(shown) <= 60 else shown[:57] + '...'}: it must be {expected}"

@@ -1,8 +1,8 @@
-"""The transport: a Python program goes to a host over stdin (the host program's modules and a request), one line comes back.
+"""Send a Python program to a host over stdin (the host program's modules and a request), and read one line back.
 
-Request and result travel as Python literals, since a host would spend longer on importing json than on the rest of its imports.
-The modules travel as source, and compiled by this computer's Python as well: a host with the same minor version of Python need
-not compile them, which would take two thirds of its time.
+Request and result are Python literals: importing json would take a host longer than all its other imports. The modules are sent
+as source and also compiled by the controller's Python: a host with the same minor version of Python need not compile them,
+which would take two thirds of its time.
 """
 
 from __future__ import annotations
@@ -44,12 +44,11 @@ MODULES = (
     "sampling",
     "plan",
     "operations",
-)  # in the order of their imports
-# Login scripts and sudo may print before us: the line with the result starts with this.
+)  # in import order
+# Starts the line with the result: login scripts and sudo may print other lines before.
 RESULT_MARK = "memory-leak-result: "
-# Longer than any operation takes on a host that works, and than it waits for another run.
 LONGEST_ANSWER = 1 << 19  # characters: a longer one takes seconds to parse
-ANSWER_TIMEOUT_S = 210
+ANSWER_TIMEOUT_S = 210  # longer than any operation on a working host, and than its wait for another run
 
 LIBRARY = """\
 import sys
@@ -59,7 +58,7 @@ import binascii, gc, marshal, os, types, zlib
 gc.disable()
 def unpacked(text):
     return marshal.loads(zlib.decompress(binascii.a2b_base64(text)))
-# By this number Python tells whether a .pyc file is for itself.
+# The bytecode version, as in .pyc files.
 if sys.modules["_frozen_importlib_external"].MAGIC_NUMBER == {magic_number!r}:
     modules = unpacked({compiled!r})
 else:
@@ -70,7 +69,7 @@ for name, code in modules:
     setattr(package, name, module)
     exec(code, module.__dict__)
 """
-# An interpreter that ends at once, without tidying up, ends a tenth sooner.
+# Exiting without cleanup saves a tenth of the time.
 OPERATION = """\
 print("\\n{mark}" + ascii(package.operations.run({request!a})), flush=True)
 os._exit(0)
@@ -78,13 +77,13 @@ os._exit(0)
 
 
 def library(role: Path, modules: Sequence[str] = MODULES) -> str:
-    """Return the part of the program that is the same for every request: the host program's modules, or some of them."""
+    """Return the part of the program that all requests share: the host program's modules, or some of them."""
     sources = [(name, (role / "memory_leak_host" / f"{name}.py").read_text()) for name in modules]
     compiled = [(name, compile(source, name, "exec", dont_inherit=True)) for name, source in sources]
     return LIBRARY.format(
         magic_number=importlib.util.MAGIC_NUMBER,
-        # Only a Python like this one reads code objects, so in its own version of the format: 3.14's hold slices, which
-        # older versions lack. Every Python reads text in version 2.
+        # Only the same Python version reads the code objects, so they use its own format: those of 3.14 contain slices,
+        # which older formats lack. Every Python reads text in version 2.
         compiled=_packed(compiled, marshal.version),
         sources=_packed(sources, 2),
     )
@@ -95,20 +94,20 @@ def _packed(modules: list[tuple[str, Any]], version: int) -> bytes:
 
 
 def program(library: str, request: Request) -> bytes:
-    """Return the program, in ASCII, that carries a request out on a host."""
+    """Return the program, in ASCII, that executes a request on a host."""
     return (library + OPERATION.format(mark=RESULT_MARK, request=request)).encode("ascii")
 
 
 def ask(action: Any, program: bytes, task_vars: dict[str, Any], observe_s: float = 0) -> dict[str, Any] | str:
     """Run a program with the host's Python in one command of an action's connection; return `rc`, `stdout` and `stderr`.
 
-    Returns a message in place of it where the connection can't do that. Raises AnsibleConnectionFailure where no answer comes
-    in the time that the longest operation takes and `observe_s` more.
+    Returns an error message instead if the connection can't do that. Raises AnsibleConnectionFailure if there is no answer
+    within ANSWER_TIMEOUT_S plus `observe_s`.
     """
     if not action._connection.has_pipelining:
         transport = action._connection.transport
         return f"the connection plugin {transport} can't send data to a command: use ssh or local"
-    # -I and -S: nothing of the host's environment or site-packages takes part, and it starts faster.
+    # -I and -S: ignore the host's environment and site-packages, and start faster.
     command = f"{shlex.quote(interpreter(action, task_vars))} -I -S -"
     timeout_s = ANSWER_TIMEOUT_S + observe_s
     try:
@@ -125,9 +124,9 @@ class _Alarm(BaseException):
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _Alarm in the body if it takes longer, unless an alarm has been set already, as by the `timeout` of a task.
+    """Raise _Alarm in the body after this time, unless an alarm is already set, for example by the `timeout` of a task.
 
-    Such a time-out would do, but for Ansible to compute it from a variable takes a fifth of a worker's time.
+    A task's `timeout` would do, but computing it from a variable takes Ansible a fifth of a worker's time.
     """
 
     def ring(_signal: int, _frame: Any) -> None:
@@ -146,7 +145,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def interpreter(action: Any, task_vars: dict[str, Any]) -> str:
-    """Return the host's Python: the one set in the inventory (a template, perhaps) or ansible.cfg, never a discovered one."""
+    """Return the host's Python, as set in the inventory (possibly a template) or ansible.cfg, never a discovered one."""
     configured = task_vars.get("ansible_python_interpreter")
     python = str(
         action._templar.template(configured) if configured else constants.config.get_config_value("INTERPRETER_PYTHON")
@@ -155,18 +154,18 @@ def interpreter(action: Any, task_vars: dict[str, Any]) -> str:
 
 
 def result(output: str) -> Result | None:
-    """Return the result found in what a host printed, or None if there is none. Raises ValueError if it breaks the contract.
+    """Return the result in a host's output, or None if there is none. Raises ValueError if it breaks the contract.
 
-    This is where a result is checked, once: a host may say anything.
+    Results are validated only here: a host may print anything.
     """
     line = next((line for line in reversed(output.splitlines()) if line.startswith(RESULT_MARK)), None)
     if line is None:
         return None
     if len(line) > LONGEST_ANSWER:
-        raise ValueError(f"the host's answer has {len(line)} characters: at most {LONGEST_ANSWER} are read")
+        raise ValueError(f"the host's answer has {len(line)} characters: at most {LONGEST_ANSWER} are allowed")
     try:
         found = ast.literal_eval(line.removeprefix(RESULT_MARK))
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # cut short, or no literal
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # truncated, or not a literal
         return None
     if isinstance(found, dict):
         found = schema.empty(Result) | {"workload": {}} | found

@@ -13,7 +13,7 @@ from .parsing import PREFIX, observe_verified
 from .variables import TABLE, Variable
 
 LONGEST_SHOWN_VALUE = 200
-# One per variable, so that a value which the validator itself stumbles over costs no other its message.
+# One per variable, so that a value that makes a validator raise does not hide the other messages.
 VALIDATORS = {
     variable.full_name: ArgumentSpecValidator(
         {
@@ -27,10 +27,10 @@ DEFAULTS = {variable.full_name: variable.default for variable in TABLE}
 
 
 def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Turn the role's variables into the definition for a host (a contract.Definition, but for what assignment.py adds).
+    """Convert the role's variables to the definition for a host (a contract.Definition without what assignment.py adds).
 
     Returns the definition, the settings that stay on the controller, by the keys in variables.TABLE, and a list of messages,
-    each naming the variable, its value and what is allowed. Definition and settings are complete only if there are none.
+    each with the variable, its value and what is allowed. Definition and settings are complete only if there are no messages.
     """
     typed, errors = _typed(values)
     if errors:
@@ -55,14 +55,14 @@ def validate(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], li
 
 
 def valid_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that stay on the controller, with the default in place of each value that is not allowed."""
+    """Return the settings that stay on the controller, with defaults instead of invalid values."""
     valid = {name: value for name, value in values.items() if not validate(DEFAULTS | {name: value})[2]}
     defaults, settings = validate(DEFAULTS)[1], validate(DEFAULTS | valid)[1]
     return defaults | settings
 
 
 def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the values converted to the types of the variables, and a message for each that can't be."""
+    """Return the values converted to the types of their variables, and a message for each that can't be converted."""
     typed: dict[str, Any] = {}
     errors: list[str] = []
     for variable in TABLE:
@@ -75,7 +75,7 @@ def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 raise ValueError(variable.type)
             checked = VALIDATORS[name].validate({name: values[name]})
             fits = not checked.error_messages
-        except (ArithmeticError, ValueError):  # infinity as an integer, an integer of too many digits
+        except (ArithmeticError, ValueError):  # infinity as an integer, or an integer with too many digits
             fits = False
         if fits:
             typed |= checked.validated_parameters
@@ -85,22 +85,22 @@ def _typed(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _is_of_another_kind(value: Any, kind: str) -> bool:
-    """Tell whether a value is one that the validator would convert, although nobody means that."""
+    """Return whether a value has the wrong type, although the validator would convert it."""
     if kind in ("int", "float"):
-        # It would write 1e999999999 out.
+        # It would expand 1e999999999 to all its digits.
         return isinstance(value, bool) or (kind == "int" and "e" in str(value).lower())
     return kind == "str" and not isinstance(value, str | int | float)
 
 
 def _expected(variable: Variable) -> str:
-    """Return what a message says is allowed, by type and choices."""
+    """Return what a variable allows, for messages."""
     if variable.choices:
-        return f"one of {', '.join(choice or 'an empty text' for choice in variable.choices)}"
+        return f"one of {', '.join(choice or 'an empty string' for choice in variable.choices)}"
     return {"bool": "true or false", "float": "a number", "int": "a whole number", "str": "text"}[variable.type]
 
 
 def shown(value: Any) -> str:
-    """Return a value as messages show it."""
+    """Return a value for a message."""
     try:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
@@ -109,7 +109,7 @@ def shown(value: Any) -> str:
 
 
 def _clashes(definition: dict[str, Any]) -> list[str]:
-    """Return a message for each pair of paths that can't go together."""
+    """Return a message for each pair of conflicting paths."""
     outputs = {"log_file": definition["log_file"], "pid_file": definition["pid_file"]}
     messages = []
     if outputs["log_file"] == outputs["pid_file"]:
@@ -123,7 +123,7 @@ def _clashes(definition: dict[str, Any]) -> list[str]:
 
 
 def _too_many(settings: dict[str, Any]) -> list[str]:
-    """Return a message if controls and decoys are more than all hosts."""
+    """Return a message if controls and decoys exceed 100 percent."""
     controls, decoys = settings["control_percent"], settings["decoy_percent"]
     if controls + decoys <= 100:
         return []

@@ -1,4 +1,4 @@
-"""The role's variables: one table by which values are checked.
+"""The role's variables: the table by which their values are validated.
 
 script/generate writes defaults/main.yml, meta/argument_specs.yml and the documentation's table from it.
 """
@@ -23,7 +23,7 @@ def _identity(value: Any) -> Any:
 class Variable:
     """A variable, named without the prefix.
 
-    Its parsed value goes by `key` into the definition that a host gets, or into the settings that stay on the controller.
+    Its parsed value is stored under `key` in the definition for the host, or in the settings that stay on the controller.
     """
 
     name: str
@@ -55,8 +55,8 @@ TABLE = (
         "memory_max",
         "str",
         "1G",
-        "Memory ceiling at which the OOM killer ends the workload, 32M to 1T (units M, G, T). The host must have it and "
-        "128 MiB more available.",
+        "Memory ceiling at which the OOM killer ends the workload, 32M to 1T (units M, G, T). The host must have "
+        "this and 128 MiB more available.",
         parsing.memory_max,
         "definition",
         "memory_max_bytes",
@@ -65,14 +65,14 @@ TABLE = (
         "runtime_max",
         "str",
         "4h",
-        "The host itself ends the workload after this time, 60s to 7d (units s, min, h, d). The growth must reach its ceiling "
-        "before.",
+        "The host ends the workload after this time, 60s to 7d (units s, min, h, d). At its rate it must reach the ceiling "
+        "earlier.",
         parsing.runtime_max,
         "definition",
         "runtime_max_s",
     ),
     Variable(
-        "user", "str", "", "An existing user of the host to run as. Empty: a dynamic user.", parsing.user, "definition"
+        "user", "str", "", "Existing user on the host to run as. Empty: a dynamic user.", parsing.user, "definition"
     ),
     Variable(
         "directory",
@@ -103,7 +103,7 @@ TABLE = (
         "workload_python",
         "str",
         "/usr/bin/python3",
-        "The Python (3.9 or newer) on the host that runs the workload.",
+        "Python (3.9 or newer) on the host that runs the workload.",
         parsing.path,
         "definition",
     ),
@@ -117,13 +117,13 @@ TABLE = (
         "verify",
         "bool",
         False,
-        "True: setup, reset and status fail for each host that is not measured to do what its variant should.",
+        "True: setup, reset and status fail for each host whose measured outcome is not the one expected of its variant.",
     ),
     Variable(
         "observe_seconds",
         "int",
         0,
-        "How long setup, reset and status measure, 5 to 3600 seconds. 0: not at all, or 30 with `memory_leak_verify`.",
+        "How long setup, reset and status measure, 5 to 3600 seconds. 0: no measurement, or 30 with `memory_leak_verify`.",
         parsing.observe,
         key="observe_s",
     ),
@@ -131,40 +131,40 @@ TABLE = (
         "variant",
         "str",
         "",
-        "What the host runs: `leaker`, `control` (same service, bounded cache) or `decoy` (much memory, but flat). Empty: by "
-        "the shares below. Without shares setup and reset keep the recorded variant, or take leaker.",
+        "Host variant: `leaker`, `control` (same service, bounded cache) or `decoy` (high but flat memory). Empty: assigned "
+        "from the percentages below. Without these, setup and reset keep the recorded variant, by default leaker.",
         choices=("", *VARIANTS),
     ),
     Variable(
         "control_percent",
         "float",
         0,
-        "Share of controls, 0 to 100 percent: a chance for each host.",
+        "Percentage of controls, 0 to 100: the probability for each host.",
         parsing.percentage(100),
     ),
     Variable(
         "decoy_percent",
         "float",
         0,
-        "Share of decoys, 0 to 100 percent; with the controls 100 at most.",
+        "Percentage of decoys, 0 to 100; together with the controls at most 100.",
         parsing.percentage(100),
     ),
     Variable(
         "rate_variation_percent",
         "float",
         0,
-        "Largest difference of a host's rate from `memory_leak_rate_mib_per_min`, 0 to 50 percent.",
+        "Maximum deviation of a host's rate from `memory_leak_rate_mib_per_min`, 0 to 50 percent.",
         parsing.percentage(50),
     ),
     Variable(
         "start_delay_max",
         "str",
         "0s",
-        "Each host starts to serve, and so to grow, a random time after its start, at most this, 0s to 1h.",
+        "Maximum random delay before a host starts to serve requests, and so to grow, 0s to 1h.",
         parsing.start_delay_max,
         key="start_delay_max_s",
     ),
-    Variable("seed", "str", "", "Seed of all random choices: the same seed and host names give the same fleet."),
+    Variable("seed", "str", "", "Seed of all random choices. The same seed and host names give the same fleet."),
     Variable(
         "blind",
         "bool",
@@ -175,14 +175,14 @@ TABLE = (
         "empty_group",
         "str",
         "error",
-        "What a playbook does where the group `memory_leak` has no hosts: `error`, or `skip` (for job slices).",
+        "What a playbook does if the group `memory_leak` has no hosts: `error`, or `skip` (for job slices).",
         choices=("error", "skip"),
     ),
     Variable(
         "report_dir",
         "str",
         "reports",
-        "Directory on the controller for `status.json`, `status.csv` and `report.html`. The first host's value counts for all.",
+        "Directory on the controller for `status.json`, `status.csv` and `report.html`. The first host's value applies to all.",
         parsing.report_path,
     ),
     Variable(
@@ -196,21 +196,21 @@ TABLE = (
         "diagnoses_dir",
         "str",
         "reports/diagnoses",
-        "Directory on the controller in which `playbooks/grade.yml` finds diagnoses.",
+        "Directory on the controller from which `playbooks/grade.yml` reads diagnoses.",
         parsing.report_path,
     ),
     Variable(
         "judge",
         "bool",
         False,
-        "True: `playbooks/grade.yml` asks a language model, which the environment names.",
+        "True: `playbooks/grade.yml` asks a language model, configured by environment variables.",
     ),
 )
 NAMES = frozenset(variable.full_name for variable in TABLE)
 
 
 def unknown(names: Iterable[str]) -> list[str]:
-    """Return a message for each name that has the role's prefix and is not one of its variables."""
+    """Return a message for each name with the role's prefix that is not one of its variables."""
     messages = []
     for name in sorted(name for name in names if name.startswith(PREFIX) and name not in NAMES):
         close = difflib.get_close_matches(name, NAMES, n=1)

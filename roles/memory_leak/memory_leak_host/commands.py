@@ -1,4 +1,4 @@
-"""Commands of the host, run with their output captured. subprocess would do, but importing it costs more than what we run."""
+"""Run commands and capture their output. Importing subprocess would take longer than the commands themselves."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ENVIRONMENT = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C"}
 
 
 def run(*command: str, timeout_s: float = 60) -> tuple[int, str]:
-    """Run a command in the C locale and return its status and what it printed (stdout and stderr together).
+    """Run a command in the C locale and return its exit status and output (stdout and stderr together).
 
-    Raises FileNotFoundError if there is no such command, and TimeoutError, after killing it, if it takes too long.
+    Raises FileNotFoundError if the command does not exist. Kills it and raises TimeoutError after `timeout_s`.
     """
     read_end, write_end = os.pipe()
     try:
@@ -48,7 +48,7 @@ def _path(name: str) -> str:
 
 
 def _read(descriptor: int, deadline: float) -> bytes | None:
-    """Return all that comes from a pipe until its other end is closed, or None if that is not before the deadline."""
+    """Read a pipe until its other end is closed. Return None if the deadline expires first."""
     received = b""
     while select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
         part = os.read(descriptor, 65536)

@@ -1,6 +1,6 @@
-"""Drop-ins of a unit, which an administrator or an investigator may have written: what they change of what safety rests on.
+"""Find the drop-ins of a unit, as written by an administrator or investigator, and what they change in command and safety.
 
-Only NAME.service.d counts: service.d and the directories of name prefixes are the distribution's.
+Only NAME.service.d counts: service.d and the directories for name prefixes belong to the distribution.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 from memory_leak_host import paths, service
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 65536
 SIZE_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-# What we leave unset, and what would give the service more rights than it has.
+# Settings that setup leaves unset, with their defaults. These would give the service more privileges.
 NOT_SET = {
     **{"User": "", "Group": "", "SupplementaryGroups": "", "AmbientCapabilities": ""},
-    # Each of these lets the service outlive its expiry.
+    # With these the service could outlive its expiry.
     **{"Restart": "no", "RuntimeRandomizedExtraSec": "0", "RemainAfterExit": "no"},
     **{"KillMode": "control-group", "SendSIGKILL": "yes", "FinalKillSignal": "9"},
 }
-# Of our settings, those that a fix may change: they make the service no less safe.
+# Settings of the managed unit that a fix may change without making the service less safe.
 HARMLESS = ("WorkingDirectory", "StandardOutput", "StandardError", "TimeoutStartSec", "TimeoutStopSec")
 
 
 def files(name: str, directories: Iterable[str]) -> list[str]:
-    """Return the drop-ins of a unit in these directories, in the order in which systemd reads them."""
+    """Return a unit's drop-ins in these directories, in the order in which systemd reads them."""
     found: dict[str, str] = {}
-    for directory in directories:  # the first that has a file of a name counts
+    for directory in directories:  # of files with the same name, the first counts
         try:
             names = os.listdir(f"{directory}/{name}.d")
         except (FileNotFoundError, NotADirectoryError):
@@ -43,27 +43,27 @@ def files(name: str, directories: Iterable[str]) -> list[str]:
 
 
 def changes(drop_ins: list[str], definition: Definition) -> list[str]:
-    """Return what drop-ins change in effect of the command and of the settings that safety rests on, each with its file."""
-    ours = {**NOT_SET, **dict(setting.split("=", 1) for setting in service.properties(definition))}
-    ours["ExecStart"] = " ".join(service.command(definition))
+    """Return the effective changes that drop-ins make to the command and the safety settings, each with its file."""
+    expected = {**NOT_SET, **dict(setting.split("=", 1) for setting in service.properties(definition))}
+    expected["ExecStart"] = " ".join(service.command(definition))
     for key in HARMLESS:
-        ours.pop(key, None)
+        expected.pop(key, None)
     last: dict[str, tuple[str, str]] = {}
     for path in drop_ins:
         for line in os.fsdecode(paths.content(path, MOST_BYTES) or b"").splitlines():
             key, equals, value = line.partition("=")
-            # An empty value resets a list; what follows it counts.
-            if equals and key.strip() in ours and (value.strip() or key.strip() != "ExecStart"):
+            # An empty ExecStart= only resets the list: the command after it counts.
+            if equals and key.strip() in expected and (value.strip() or key.strip() != "ExecStart"):
                 last[key.strip()] = (value.strip() or NOT_SET.get(key.strip(), ""), path)
     return [
         f"{key}={value} ({path})"
         for key, (value, path) in last.items()
-        if _normal(key, value) != _normal(key, ours[key])
+        if _normal(key, value) != _normal(key, expected[key])
     ]
 
 
 def _normal(key: str, value: str) -> str:
-    """Return a value in one spelling, as far as it has several."""
+    """Return the canonical spelling of a value."""
     if key.startswith("Memory") and value[-1:] in SIZE_UNITS and value[:-1].isdigit():
         return str(int(value[:-1]) * SIZE_UNITS[value[-1]])
     if key == "Type" and value in ("simple", "notify"):

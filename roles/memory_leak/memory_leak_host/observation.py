@@ -7,7 +7,7 @@ import os
 from memory_leak_host import drop_ins, paths, proc, processes, records, scripts, service, trust, units
 from memory_leak_host.workload_interface import MAX_SESSIONS_OPTION
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -24,12 +24,12 @@ class Host:
         self.wanted = definition
         self.units = units.ours()
         self.records = records.found()
-        # Our workload is known by its docstring there, lest somebody else's file of that name is taken for ours.
+        # The workload is recognised by its docstring: a file name alone would also match other files.
         self.known = source[:KNOWN_BY_BYTES]
         recognised = [
             each for each in [definition, *install_locations] if self.is_workload(service.workload_path(each))
         ]
-        # What is proven to be ours: by a unit of ours, by a start record, or by a workload that is ours.
+        # Proven to be the role's: by a managed unit, by a start record, or by a recognised workload.
         proven: list[Any] = [*self.units.values(), *self.records.values(), *recognised]
         found: list[Any] = [definition, *proven]
         self.workloads = list(dict.fromkeys(service.workload_path(each) for each in found))
@@ -42,48 +42,48 @@ class Host:
         others = [pid for pid in pythons if pid not in in_units]
         proven_workloads = [service.workload_path(each) for each in proven]
         outside = scripts.running(others, self.workloads, self.known, proven_workloads)
-        self.unit_of: dict[int, str | None] = {**in_units, **dict.fromkeys(outside)}  # None: started by hand
+        self.unit_of: dict[int, str | None] = {**in_units, **dict.fromkeys(outside)}  # None: manual start
         self._states: dict[str, dict[str, str]] | None = None
 
     def is_workload(self, path: str) -> bool:
-        """Tell whether the file at a path begins like our workload."""
+        """Return whether the file at a path begins like the workload."""
         return bool(self.known) and paths.content(path, len(self.known), from_end=False) == self.known
 
     def unproven(self) -> list[str]:
-        """Return the files at the wanted paths that are somebody else's: nothing proves that they are ours."""
+        """Return the files at the wanted paths that are not proven to be the role's."""
         workload = service.workload_path(self.wanted)
         return [path for path in (workload, *self.outputs) if paths.is_present(path) and path not in self._proven]
 
     def in_the_way(self) -> list[str]:
         """Return the unproven files that setup must not replace.
 
-        In a directory like /tmp, where anyone may put a file in the way, it replaces a log or PID file whoever owns it.
+        In a sticky directory such as /tmp, where anyone may create a file, it replaces a log or PID file whoever owns it.
         """
         workload = service.workload_path(self.wanted)
         return [path for path in self.unproven() if path == workload or not trust.is_sticky(os.path.dirname(path))]
 
-    def _is_left_by_hand(self, path: str) -> bool:
-        """Tell whether an unproven log or PID file may be of a workload that root started by hand, in a directory like /tmp."""
+    def _may_be_of_manual_start(self, path: str) -> bool:
+        """Return whether an unproven log or PID file, root's in a sticky directory, may come from a manual start."""
         return path in self.outputs and trust.is_sticky(os.path.dirname(path)) and os.lstat(path).st_uid == 0
 
     @property
     def states(self) -> dict[str, dict[str, str]]:
-        """Return what systemd says of the units of ours. It is asked late, since that takes long and not all need to know."""
+        """Return the properties of the managed units. Queried on first use: it is slow and not always needed."""
         if self._states is None:
             self._states = units.show_settled(list(self.units)) if self.units else {}
         return self._states
 
-    def ask_again(self) -> None:
-        """Forget what systemd said, since a process that it named has ended."""
+    def refresh(self) -> None:
+        """Discard the cached properties and the processes that have exited."""
         self._states = None
         self.unit_of = {pid: unit for pid, unit in self.unit_of.items() if processes.measure(pid)}
 
     def foreign_unit(self) -> str | None:
-        """Return why the wanted unit name is not ours to use, or None. It may be, although a unit of ours has it now."""
+        """Return why setup may not use the wanted unit name, or None. A managed unit of that name does not count."""
         name = self.wanted["unit"]
         if name in self.units:
-            others = units.files(name)[1:]  # the first is ours
-            return f"{name} exists on this host a second time: {others[0]} is not ours" if others else None
+            others = units.files(name)[1:]  # the first is that of the managed unit
+            return f"{name} is also defined by {others[0]}, which is not the role's" if others else None
         if not units.files(name):
             return None
         state = units.show([name])[name]
@@ -91,20 +91,20 @@ class Host:
             return None
         if state["LoadState"] == "masked":
             return f"{name} is masked on this host"
-        return f"{name} exists on this host and is not ours: {state['FragmentPath'] or state['LoadState']}"
+        return f"{name} exists on this host and is not the role's: {state['FragmentPath'] or state['LoadState']}"
 
     @property
     def started_by_hand(self) -> list[int]:
-        """Return the PIDs of the processes that run our workload in no unit of ours."""
+        """Return the PIDs of the processes that run the workload outside the managed units."""
         outside = [pid for pid, unit in self.unit_of.items() if unit is None]
-        # A drop-in may have moved a unit to another slice: systemd knows its main process.
+        # A drop-in may have moved a unit to another slice: MainPID still identifies its process.
         main = {int(state["MainPID"]) for state in self.states.values()} if outside and self.units else set()
         return [pid for pid in outside if pid not in main]
 
     def drop_in_changes(self, name: str, lasting: bool = False) -> list[str]:
-        """Return what drop-ins change of the command of a unit (the wanted one, or ours) and of what safety rests on.
+        """Return the changes that drop-ins make to the command and safety settings of the wanted unit or a managed one.
 
-        Those of `systemctl set-property` go with the transient unit; `lasting` are the others.
+        `lasting` excludes those of `systemctl set-property`, which disappear with the transient unit.
         """
         files = units.drop_in_files(name)
         if lasting:
@@ -113,9 +113,9 @@ class Host:
         return drop_ins.changes(files, definition) if files else []
 
     def running(self) -> tuple[str | None, int] | None:
-        """Return the unit and the PID of the workload that is alive, or None. Started by hand it has no unit.
+        """Return the unit and PID of the running workload, or None. After a manual start, the unit is None.
 
-        What is in a unit's cgroup shows at once; systemd is asked where nothing is.
+        Checks the units' cgroups first, which is fast, and queries systemd only if they are empty.
         """
         for pid, unit in self.unit_of.items():
             if unit:
@@ -126,18 +126,18 @@ class Host:
         return (None, self.started_by_hand[0]) if self.started_by_hand else None
 
     def definition(self) -> FoundDefinition | None:
-        """Return the definition of the unit of ours that there is, or None."""
+        """Return the definition of the managed unit, or None."""
         return next(iter(self.units.values()), None)
 
     def files(self) -> list[str]:
-        """Return the files of ours that are there, but for the start records."""
+        """Return the role's files on this host, except the start records."""
         present = [path for path in [*self.outputs, *self.workloads] if paths.is_present(path)]
-        unproven = [path for path in self.unproven() if not self._is_left_by_hand(path)]
+        unproven = [path for path in self.unproven() if not self._may_be_of_manual_start(path)]
         half_written = [path for pid_file in self.pid_files for path in paths.half_written(pid_file)]
         return [path for path in present if path not in unproven] + half_written
 
     def empty_directories(self) -> list[str]:
-        """Return the directories for the workload, and those above them, that hold nothing (what a killed run leaves)."""
+        """Return empty directories of the workload and the start records, and their empty parents. A killed run leaves them."""
         directories = dict.fromkeys([*map(os.path.dirname, self.workloads), records.DIRECTORY])
         return [path for directory in directories for path in paths.removable_directories(directory, [])]
 
@@ -165,12 +165,12 @@ def describe(host: Host) -> dict[str, Any]:
                 "target_rate_mib_per_min": target_rate,
             }
             return {"outcome": "running", "workload": workload}
-        host.ask_again()
+        host.refresh()
     for name in host.units:
         if units.has_failed(host.states[name]):
             outcome = {"oom-kill": "oom_killed", "timeout": "expired"}.get(host.states[name]["Result"], "crashed")
             if outcome == "expired" and units.lifetime_s(host.states[name]) < host.units[name]["runtime_max_s"]:
-                outcome = "crashed"  # it did not end when it was told to, so it was killed
+                outcome = "crashed"  # the timeout was that of a stop: systemd killed it
             return {"outcome": outcome, "workload": {"unit": name}}
     if host.units or host.files() or records.files() or host.empty_directories():
         return {"outcome": "stopped", "workload": {"unit": next(iter(host.units), None)}}

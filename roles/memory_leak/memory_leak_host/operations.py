@@ -2,12 +2,12 @@
 
 `run` takes a request and returns a result, both plain dictionaries (Python literals on the wire).
 
-The controller's contract says what they hold (contract.Request and contract.Result). A field that is missing is null.
+Their fields are defined in contract.Request and contract.Result. A missing field is null.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found] # signal itself takes long to import
+import _signal  # type: ignore[import-not-found] # importing signal is slow
 import os
 import time
 
@@ -15,7 +15,7 @@ from memory_leak_host import lock, paths, plan, proc, sampling, service, trust, 
 from memory_leak_host.observation import Host, describe
 from memory_leak_host.plan import Failed, Refused
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -34,7 +34,7 @@ def inspect(request: Request) -> Host:
 
 
 def check_privilege() -> None:
-    """Raise Failed unless we are root on a host that systemd runs."""
+    """Raise Failed unless this runs as root on a host with systemd."""
     if os.geteuid() != 0:
         raise Failed("not root on this host: set ansible_become in the inventory, or run with -b")
     if not os.path.isdir("/run/systemd/system"):
@@ -42,7 +42,7 @@ def check_privilege() -> None:
 
 
 def operate(request: Request) -> Found:
-    """Carry a request out and return the result; raises Refused or Failed."""
+    """Execute a request and return its result. Raises Refused or Failed."""
     check_privilege()
     result = operate_once(request)
     workload = result.get("workload", {})
@@ -51,7 +51,7 @@ def operate(request: Request) -> Found:
         if request["observe_s"]:
             wait_s = sampling.warm_up_s(pid) - workload["uptime_s"]
             if wait_s > sampling.MOST_WAIT_S:
-                result["message"] = f"too early to measure: it settles in {wait_s:.0f} s"
+                result["message"] = f"too early to measure: steady state in {wait_s:.0f} s"
                 return result
             time.sleep(max(0, wait_s))
             result["observation"] = sampling.observe(pid, request["observe_s"])
@@ -62,7 +62,7 @@ def operate(request: Request) -> Found:
 
 
 def operate_once(request: Request) -> Found:
-    """Carry a request out, all but the observation."""
+    """Execute a request, except the observation."""
     if request["operation"] == "status":
         return status(inspect(request))
     if request["check"]:
@@ -70,7 +70,7 @@ def operate_once(request: Request) -> Found:
     try:
         held = lock.acquire()
     except OSError as error:
-        raise Failed(f"could not lock this host against other runs: {error}") from None
+        raise Failed(f"could not lock this host: {error}") from None
     try:
         return change(request)
     finally:
@@ -78,7 +78,7 @@ def operate_once(request: Request) -> Found:
 
 
 def status(host: Host) -> Found:
-    """Report what is on the host."""
+    """Report the state of the host."""
     foreign = host.foreign_unit()
     if foreign and not host.running():
         return {"outcome": "refused", "message": foreign}
@@ -91,7 +91,7 @@ def status(host: Host) -> Found:
 
 
 def change(request: Request) -> Found:
-    """Carry out (or in check mode predict) an operation that changes the host."""
+    """Execute, or in check mode predict, an operation that changes the host."""
     host = inspect(request)
     foreign = host.foreign_unit()
     if foreign and (request["operation"] != "cleanup" or request["definition"]["unit"] not in host.units):
@@ -105,7 +105,7 @@ def change(request: Request) -> Found:
 
 
 def cleanup(host: Host, request: Request) -> Found:
-    """Remove every trace, or in check mode say what that takes."""
+    """Remove every trace of the workload, or in check mode list the steps."""
     plan.refuse_unproven(host)
     steps, last_steps = plan.removal_steps(host), plan.forgetting_steps()
     result: Found = {
@@ -126,12 +126,12 @@ def cleanup(host: Host, request: Request) -> Found:
     left = inspect(request) if steps or last_steps else host
     result.update(describe(left))
     if problems or result["outcome"] != "absent":
-        raise Failed("; ".join(problems or [f"still there: {', '.join(left.files()) or result['outcome']}"]))
+        raise Failed("; ".join(problems or [f"still present: {', '.join(left.files()) or result['outcome']}"]))
     return {**result, "message": "; ".join([*kept_directories(host), *kept_drop_ins(host)])}
 
 
 def setup(host: Host, request: Request) -> Found:
-    """Start the wanted workload (a fresh one for a reset), or in check mode say what that takes."""
+    """Start the wanted workload (a fresh one for a reset), or in check mode list the steps."""
     definition, source = request["definition"], request["source"].encode()
     steps = plan.setup_steps(host, source, fresh=request["operation"] == "reset")
     result: Found = {
@@ -140,7 +140,7 @@ def setup(host: Host, request: Request) -> Found:
         "after": {**definition, "build": service.build(definition, source)},
     }
     if request["check"] and steps:
-        # A real run does without this question: starting the unit fails then.
+        # A real run needs no such check: starting the unit fails.
         too_old = units.too_old_systemd()
         if too_old:
             raise Failed(too_old)
@@ -153,9 +153,9 @@ def setup(host: Host, request: Request) -> Found:
     started = inspect(request) if steps else host
     result.update(describe(started))
     if not problems and result["outcome"] != "running":
-        problems = [f"{definition['unit']} ended at once: {units.last_line(definition) or result['outcome']}"]
+        problems = [f"{definition['unit']} exited at once: {units.last_line(definition) or result['outcome']}"]
     if problems:
-        # Nothing stays half started.
+        # Leave nothing half started.
         left = carry_out(plan.removal_steps(started))
         raise Failed("; ".join([*problems, *(left or carry_out(plan.forgetting_steps()))]))
     if definition["memory_max_bytes"] is not None and result["workload"]["ceiling_bytes"] is None:
@@ -164,7 +164,7 @@ def setup(host: Host, request: Request) -> Found:
 
 
 def carry_out(steps: list[Step]) -> list[str]:
-    """Carry all the steps out and return what went wrong with those that failed."""
+    """Execute all steps and return an error message for each that failed."""
     problems = []
     for description, function, arguments in steps:
         try:
@@ -175,25 +175,25 @@ def carry_out(steps: list[Step]) -> list[str]:
 
 
 def kept_directories(host: Host) -> list[str]:
-    """Return a note for each directory that stays: the workload's if it holds other things, and any at the path of a file."""
+    """Return a note for each kept directory: the workload's if it is not empty, and any at the path of an output file."""
     notes = [f"kept {path}, a directory that setup did not create" for path in host.outputs if paths.is_directory(path)]
     for directory in sorted({os.path.dirname(workload) for workload in host.workloads}):
         if os.path.isdir(directory):
-            notes.append(f"kept {directory}, which holds {', '.join(sorted(os.listdir(directory))) or 'nothing'}")
+            notes.append(f"kept {directory}, which contains {', '.join(sorted(os.listdir(directory))) or 'nothing'}")
     return notes
 
 
 def kept_drop_ins(host: Host) -> list[str]:
-    """Return a note for the drop-ins that stay, since setup did not write them."""
+    """Return a note for the drop-ins that are kept because setup did not write them."""
     names = dict.fromkeys([host.wanted["unit"], *host.units])
     files = [path for name in names for path in units.drop_in_files(name) if os.path.exists(path)]
     return [f"kept {', '.join(files)}, which setup did not create"] if files else []
 
 
 def run(request: Request) -> Found:
-    """Carry a request out and return the result. Never raises: what goes wrong is an outcome."""
+    """Execute a request and return its result. Never raises: errors become outcomes."""
     empty: Found = {"changes": [], "warnings": [], "message": ""}
-    # The controller gives up a little later. What it has given up must not go on, should the host come round again.
+    # Shorter than the controller's timeout: a run that it has given up must not continue if the host recovers.
     _signal.alarm(int(TIMEOUT_S + request["observe_s"]))
     try:
         result = {**empty, "failed": False, **operate(request)}

@@ -1,6 +1,6 @@
-"""Files read with somebody else's rights: what a process names is read only if its owner could read it.
+"""Read files with the privileges of a process's owner: a file that the process names is read only if its owner can read it.
 
-Root must not be the deputy of a user whose process is called `python3 /etc/shadow`, or whose stdout is a file of root's.
+Root must not act for a user whose process has the command line `python3 /etc/shadow`, or root's file as its stdout.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import stat
 
 from memory_leak_host import proc
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
-    Owner = tuple[int, int, list[int]]  # user, group, further groups
+    Owner = tuple[int, int, list[int]]  # UID, GID, supplementary GIDs
 
 ROOT = (0, 0, [0])
 NOBODY = (65534, 65534, [65534])
-TIMEOUT_S = 5.0  # a file system of a user's own may never answer
+TIMEOUT_S = 5.0  # a file system that a user mounted may never answer
 O_PATH = getattr(os, "O_PATH", 0o10000000)
 
 
 def owner(pid: int) -> Owner | None:
-    """Return whose process it is: user, group and further groups; None if it has ended.
+    """Return the UID, GID and supplementary GIDs of a process; None if it has exited.
 
-    Where it has several users or groups it is not root's: anyone chooses the arguments of a setuid program.
+    If its UIDs or GIDs differ, the first that is not root's counts: anyone can choose the arguments of a setuid program.
     """
     try:
         fields = dict(line.split(":", 1) for line in proc.text(f"/proc/{pid}/status").splitlines() if ":" in line)
@@ -35,16 +35,16 @@ def owner(pid: int) -> Owner | None:
 
 
 def stdout(pid: int) -> str:
-    """Return the path by which `read` reaches the file that a process writes its stdout to, wherever that file is now."""
+    """Return a path by which `read` reaches the file behind a process's stdout, wherever that file is now."""
     return f"/proc/{pid}/fd/1"
 
 
 def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/") -> bytes | None:
-    """Return what a regular file holds from an offset on, `most_bytes` at most, or None where this owner can't read it.
+    """Read a regular file from an offset, `most_bytes` at most. Return None if this owner can't read it.
 
-    A negative offset counts from the end. `root` is where the path starts: `/proc/PID/root` is what a process sees. A child
-    reads it, which has given up all other rights for good. It finds the file with these rights too, but for one that is reached
-    through a descriptor of a process (see `stdout`).
+    A negative offset counts from the end. `root` is the root directory of the path: `/proc/PID/root` is what a process sees. A
+    child process permanently drops all other privileges before it resolves the path and reads the file. Only a path in /proc
+    is resolved earlier: it leads through a file descriptor of a process (see `stdout`).
     """
     output, inlet = os.pipe()
     child = os.fork()
@@ -52,9 +52,9 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/"
         status = 1
         try:
             close_all_but(inlet)
-            # O_PATH opens nothing: neither does it wait for anyone, nor does a device notice.
+            # O_PATH does not open the file itself: it never blocks and does not affect a device.
             place = os.open(path, O_PATH) if path.startswith("/proc/") else None
-            descriptors = os.open("/proc/self/fd", O_PATH)  # the process may see no /proc
+            descriptors = os.open("/proc/self/fd", O_PATH)  # the new root may have no /proc
             if root != "/":
                 os.chroot(root)
                 os.chdir("/")
@@ -76,13 +76,13 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/"
 
 
 def close_all_but(descriptor: int) -> None:
-    """Close the descriptors that a child has of its parent, all but one: a child that is stuck for good must hold no lock."""
+    """Close a child's inherited file descriptors except one: a child that is stuck for good must not hold the lock."""
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, descriptor + 100)
 
 
 def end_child(child: int, is_stuck: bool) -> int | None:
-    """Wait for a child that ends by itself and return its status; kill one that is stuck, and leave it if it can't die."""
+    """Wait for a child and return its status. If it is stuck, kill it, do not wait for it to exit, and return None."""
     if is_stuck:
         os.kill(child, 9)
         os.waitpid(child, os.WNOHANG)
@@ -91,10 +91,10 @@ def end_child(child: int, is_stuck: bool) -> int | None:
 
 
 def _copy(place: int, descriptors: int, most_bytes: int, offset: int, inlet: int) -> None:
-    """Copy a part of a file to a pipe. Raises OSError for what is no regular file, which is never opened for reading."""
+    """Copy part of a file to a pipe. Raises OSError for anything but a regular file, without opening it for reading."""
     size = os.fstat(place).st_size
     if not stat.S_ISREG(os.fstat(place).st_mode):
-        raise OSError("no regular file")
+        raise OSError("not a regular file")
     source = os.open(str(place), os.O_RDONLY | os.O_NONBLOCK, dir_fd=descriptors)
     os.lseek(source, max(0, size + offset) if offset < 0 else offset, os.SEEK_SET)
     left = most_bytes

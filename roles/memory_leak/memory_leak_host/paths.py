@@ -1,6 +1,6 @@
-"""Files and directories on the host: obstacles in the way, safe writes, and removal that leaves other people's things.
+"""Files and directories on the host: detect obstacles, write safely, and remove without touching other people's files.
 
-What is written or removed is reached through descriptors of the directories on the way, none of which may be a link.
+Every file to write or remove is reached through file descriptors of its parent directories (see trust.Directory).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import stat
 
 from memory_leak_host import trust
 
-# Directories that stay although they are empty, whoever made them: the standard ones of a Linux system.
+# The standard directories of a Linux system: kept even if they are empty, whoever created them.
 STANDARD_DIRECTORIES = frozenset(
     """
     / /bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /var
@@ -19,12 +19,12 @@ STANDARD_DIRECTORIES = frozenset(
     /var/cache /var/lib /var/local /var/log /var/opt /var/spool /var/tmp
     """.split()
 )
-# What mktemp makes of a path whose file is being written.
+# The mktemp suffix of a file that is being written.
 TEMPORARY_SUFFIX = ".new-XXXXXXXX"
 
 
 def parents(path: str) -> list[str]:
-    """Return a path and the directories above it, innermost first, without the root."""
+    """Return a path and its parents, innermost first, without /."""
     found = []
     while path != "/":
         found.append(path)
@@ -33,7 +33,7 @@ def parents(path: str) -> list[str]:
 
 
 def obstacle(workload: str, replaceable: list[str]) -> str | None:
-    """Return why the files can't be put in place, or None."""
+    """Return why the files can't be created, or None."""
     for path in [workload, *replaceable]:
         if is_directory(path):
             return f"a directory is in the way at {path}"
@@ -58,7 +58,7 @@ def shortage(directory: str, needed_bytes: int) -> str | None:
 
 
 def create(path: str, content: bytes = b"", mode: int = 0o644) -> None:
-    """Create a file, with this mode whatever the umask is, in place of what lies there, never following a link."""
+    """Create a file with this mode, whatever the umask. Replaces an existing file and never follows a symlink."""
     remove(path)
     with trust.Directory(os.path.dirname(path)) as parent:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -69,8 +69,8 @@ def create(path: str, content: bytes = b"", mode: int = 0o644) -> None:
 
 
 def create_directories(directory: str, mode: int = 0o755) -> None:
-    """Create a directory and those above it that are missing, searchable by all (or of another mode) whatever the umask is."""
-    mask = os.umask(0)  # so that each has its mode from the start, should this run be killed
+    """Create a directory with this mode, and its missing parents with mode 0755, whatever the umask."""
+    mask = os.umask(0)  # each has its mode from the start, even if this run is killed
     try:
         for path in reversed(parents(directory)):
             if not os.path.isdir(path):
@@ -81,7 +81,7 @@ def create_directories(directory: str, mode: int = 0o755) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file, or a link without following it, if there is one."""
+    """Remove a file if it exists. A symlink is removed, not followed."""
     try:
         with trust.Directory(os.path.dirname(path)) as parent:
             os.unlink(os.path.basename(path), dir_fd=parent)
@@ -96,9 +96,9 @@ def remove_directory(path: str) -> None:
 
 
 def removable_directories(directory: str, emptied: list[str]) -> list[str]:
-    """Return the directory and those above it that are empty once `emptied` is gone, innermost first.
+    """Return the directory and its parents that are empty once `emptied` is removed, innermost first.
 
-    Standard directories of the system stay, and so do those that do not belong to root.
+    Standard directories, symlinks, mount points and directories that root does not own are kept.
     """
     gone = set(emptied)
     found: list[str] = []
@@ -120,7 +120,7 @@ def removable_directories(directory: str, emptied: list[str]) -> list[str]:
 
 
 def half_written(path: str) -> list[str]:
-    """Return the temporary files (named path + TEMPORARY_SUFFIX) that a service killed while it wrote this file has left."""
+    """Return the temporary files (path + TEMPORARY_SUFFIX) of a service that was killed while writing this file."""
     directory, name = os.path.split(path)
     prefix = name + TEMPORARY_SUFFIX.rstrip("X")
     try:
@@ -132,35 +132,35 @@ def half_written(path: str) -> list[str]:
 
 
 def is_plain_file(path: str) -> bool:
-    """Tell whether a regular file, not a link to one, lies at a path."""
+    """Return whether a path is a regular file, not a symlink to one."""
     return stat.S_ISREG(_mode(path))
 
 
 def is_directory(path: str) -> bool:
-    """Tell whether a directory, not a link to one, lies at a path."""
+    """Return whether a path is a directory, not a symlink to one."""
     return stat.S_ISDIR(_mode(path))
 
 
 def is_present(path: str) -> bool:
-    """Tell whether anything but a directory lies at a path."""
+    """Return whether a path exists and is not a directory."""
     mode = _mode(path)
     return bool(mode) and not stat.S_ISDIR(mode)
 
 
 def _mode(path: str) -> int:
-    """Return the mode of what lies at a path, 0 for nothing."""
+    """Return the mode of a path, 0 if it does not exist."""
     try:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
-    except OSError:  # a file system of a user's own
+    except OSError:  # in a file system that a user mounted
         return stat.S_IFSOCK
 
 
 def content(path: str, most_bytes: int, from_end: bool = True) -> bytes | None:
-    """Return the end (or the beginning) of what a plain file holds, `most_bytes` of it at most, or None if there is none.
+    """Read the end (or the beginning) of a regular file, `most_bytes` at most. Return None if there is none.
 
-    Anything else at the path is not read, and can't hold us up (a pipe would, opened in the usual way).
+    Anything else at the path is not read and can't block this run, as opening a FIFO in the usual way would.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The steps from what is on the host to what is wanted. Check mode reads the plan, a real run carries it out."""
+"""Plan the steps from the current to the wanted state. Check mode lists them, a real run executes them."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import pwd
 from memory_leak_host import paths, proc, processes, records, service, trust, units
 from memory_leak_host.observation import Host
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from memory_leak_controller.contract import Definition
 
-    Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # what it does, in words; the function; its arguments
+    Step = tuple[str, Callable[..., None], tuple[Any, ...]]  # description, function, its arguments
 
-# The users that systemd makes for services with DynamicUser=; libnss-systemd shows them as accounts.
+# The UIDs that systemd allocates for DynamicUser=; libnss-systemd shows them as accounts.
 DYNAMIC_USERS = range(61184, 65520)
-# What the rest of the host keeps when the workload reaches its ceiling.
+# Memory left for the rest of the host when the workload reaches its ceiling.
 MEMORY_RESERVE_BYTES = 128 * 1024**2
 
 
 class Refused(Exception):
-    """We would not touch this host; the message says why."""
+    """The operation must not touch this host; the message says why."""
 
 
 class Failed(Exception):
-    """We tried and could not; the message says why."""
+    """The operation failed; the message says why."""
 
 
 def refuse_or_fail(host: Host, source: bytes) -> None:
-    """Raise Refused or Failed if the workload can't be started here. Nothing is changed before this has passed."""
+    """Raise Refused or Failed if the workload can't be started here. Must pass before anything is changed."""
     wanted = host.wanted
     workload = service.workload_path(wanted)
     obstacle = paths.obstacle(workload, [wanted["log_file"], wanted["pid_file"]])
@@ -48,15 +48,15 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
         held = [processes.measure(pid) for pid in host.unit_of]
         problem = capacity_problem(wanted, proc.memory(), sum(measured["rss_bytes"] for measured in held if measured))
         if problem:
-            raise Refused(f"{problem}, or lift the ceiling, and risk the whole host, with memory_leak_allow_host_oom")
+            raise Refused(f"{problem}, or set memory_leak_allow_host_oom: no ceiling, at the risk of the whole host")
     if not os.access(wanted["workload_python"], os.X_OK):
-        raise Failed(f"memory_leak_workload_python: there is no {wanted['workload_python']} on this host")
+        raise Failed(f"memory_leak_workload_python: {wanted['workload_python']} does not exist or is not executable")
     if wanted["user"] and not has_account(wanted["user"]):
-        raise Failed(f"memory_leak_user: there is no user {wanted['user']} on this host")
+        raise Failed(f"memory_leak_user: user {wanted['user']} does not exist on this host")
     account = wanted["unit"].removesuffix(".service")
     if not wanted["user"] and has_account(account, unless_dynamic=wanted["unit"] in host.units):
         raise Refused(
-            f"memory_leak_unit is {account}, which is an account of this host: systemd would run the service as that one. "
+            f"memory_leak_unit is {account}, which is an account of this host: systemd would run the service as that user. "
             "Choose another name"
         )
     outputs = (wanted["log_file"], wanted["pid_file"], records.path(wanted["unit"]))
@@ -67,7 +67,7 @@ def refuse_or_fail(host: Host, source: bytes) -> None:
 
 
 def has_account(name: str, unless_dynamic: bool = False) -> bool:
-    """Tell whether this host has a user or group of this name, other than the dynamic one of a running unit of ours."""
+    """Return whether this host has a user or group of this name; `unless_dynamic` ignores one that systemd allocated."""
     try:
         number = pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -81,7 +81,7 @@ def has_account(name: str, unless_dynamic: bool = False) -> bool:
 
 
 def refuse_unproven(host: Host) -> None:
-    """Raise Refused where a file of somebody else lies at a path that is to be written or removed."""
+    """Raise Refused if a file that is to be written or removed is not proven to be the role's."""
     in_the_way = host.in_the_way()
     if in_the_way:
         raise Refused(
@@ -91,24 +91,24 @@ def refuse_unproven(host: Host) -> None:
 
 
 def refuse_drop_ins(host: Host) -> None:
-    """Raise Refused where drop-ins change what the service runs, or what safety rests on."""
+    """Raise Refused if drop-ins change the command or the safety settings."""
     changes = host.drop_in_changes(host.wanted["unit"], lasting=True)
     if changes:
         raise Refused(f"drop-ins change {host.wanted['unit']}: {', '.join(changes)}. Remove them")
 
 
 def capacity_problem(wanted: Definition, available: dict[str, int], held_bytes: int) -> str | None:
-    """Return why the workload would not reach its ceiling here, or would take the host along, and what to change; or None.
+    """Return why the workload would not reach its ceiling or would endanger the host, and what to change; or None.
 
-    Takes the fields of /proc/meminfo, in bytes, and how much of the memory what is to be replaced holds.
+    `available` holds the fields of /proc/meminfo in bytes; `held_bytes` is the RSS of the processes that are to be replaced.
     """
     ceiling_bytes, rate = wanted["memory_max_bytes"] or 0, wanted["target_rate_mib_per_min"]
     room_bytes = available["MemAvailable"] + held_bytes
     if ceiling_bytes + MEMORY_RESERVE_BYTES > room_bytes:
         return (
-            f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest "
+            f"memory_leak_memory_max ({ceiling_bytes >> 20} MiB) and {MEMORY_RESERVE_BYTES >> 20} MiB for the rest of the host "
             f"do not fit into the {room_bytes >> 20} MiB that this host has available (of {available['MemTotal'] >> 20} "
-            f"MiB; its {available['SwapTotal'] >> 20} MiB of swap do not count, for the service may not use any): "
+            f"MiB; its {available['SwapTotal'] >> 20} MiB of swap do not count: the service may not swap): "
             "choose a lower ceiling"
         )
     if wanted["buffer_mib"] * 1024**2 * 1.2 > ceiling_bytes:
@@ -119,15 +119,15 @@ def capacity_problem(wanted: Definition, available: dict[str, int], held_bytes: 
     reached_min, runtime_min = ceiling_bytes / 1024**2 / rate, wanted["runtime_max_s"] / 60
     if reached_min > runtime_min and not wanted["max_sessions"]:
         return (
-            f"at memory_leak_rate_mib_per_min ({rate:g}) memory_leak_memory_max ({ceiling_bytes >> 20} MiB) is reached "
-            f"in {reached_min:.1f} min, but memory_leak_runtime_max ends it after {runtime_min:.1f} min: "
-            "choose a higher rate, a later end or a lower ceiling"
+            f"at memory_leak_rate_mib_per_min ({rate:g}) the workload reaches memory_leak_memory_max "
+            f"({ceiling_bytes >> 20} MiB) in {reached_min:.1f} min, but memory_leak_runtime_max ends it after "
+            f"{runtime_min:.1f} min: choose a higher rate, a longer runtime or a lower ceiling"
         )
     return None
 
 
 def is_as_wanted(host: Host, source: bytes) -> bool:
-    """Tell whether exactly the wanted unit runs, from an unaltered file, with its log in place."""
+    """Return whether exactly the wanted unit runs, from an unmodified file, with its log in place."""
     wanted = host.wanted
     name = wanted["unit"]
     running = host.running()
@@ -143,7 +143,7 @@ def is_as_wanted(host: Host, source: bytes) -> bool:
 
 
 def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
-    """Return the steps that remove all there is of ours, but for one directory that is about to be used again.
+    """Return the steps that remove everything of the role, except one directory that is about to be reused.
 
     The start records are kept: see `forgetting_steps`.
     """
@@ -151,8 +151,8 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
     for name in host.units:
         steps.append((f"stop {name}", units.stop, (name,)))
     steps += _ending_steps(host)
-    # The PID file goes with its service; it is listed because in the end it is gone. A log that was deleted comes back when
-    # the service stops: systemd opens it for what it runs then.
+    # The service removes the PID file when it stops; it is listed since the operation removes it all the same. A deleted log
+    # reappears when the service stops: systemd opens it for ExecStopPost=.
     logs = [definition["log_file"] for definition in host.units.values()]
     files = list(dict.fromkeys([*(log for log in logs if log and not paths.is_directory(log)), *host.files()]))
     for path in files:
@@ -165,13 +165,15 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
 
 
 def _ending_steps(host: Host) -> list[Step]:
-    """Return the step that ends what was started by hand, if anything was."""
+    """Return the step that ends manually started processes, if there are any."""
     pids = ", ".join(map(str, host.started_by_hand))
-    return [(f"end what was started by hand (PID {pids})", processes.end, (host.workloads, host.known))] if pids else []
+    return (
+        [(f"end manually started processes (PID {pids})", processes.end, (host.workloads, host.known))] if pids else []
+    )
 
 
 def forgetting_steps() -> list[Step]:
-    """Return the steps that remove the start records. They come last: until all else is gone, the next run needs them."""
+    """Return the steps that remove the start records. They come last: if an earlier step fails, the next run needs them."""
     files = records.files()
     steps: list[Step] = [(f"remove {path}", paths.remove, (path,)) for path in files]
     for path in paths.removable_directories(records.DIRECTORY, files):
@@ -180,14 +182,14 @@ def forgetting_steps() -> list[Step]:
 
 
 def installation_steps(host: Host, source: bytes) -> list[Step]:
-    """Return the steps that put the files in place and start the unit."""
+    """Return the steps that create the files and start the unit."""
     wanted = host.wanted
     workload = service.workload_path(wanted)
     steps: list[Step] = []
     if not os.path.isdir(records.DIRECTORY):
         steps.append((f"create {records.DIRECTORY}", paths.create_directories, (records.DIRECTORY, 0o700)))
     record = records.path(wanted["unit"])
-    # First of all: should this run be killed, the next one knows what to look for.
+    # First: if this run is killed, the next one knows what to look for.
     steps.append((f"write {record}", records.write, (wanted["unit"], wanted)))
     if not os.path.isdir(wanted["directory"]):
         steps.append((f"create {wanted['directory']}", paths.create_directories, (wanted["directory"],)))
@@ -198,7 +200,7 @@ def installation_steps(host: Host, source: bytes) -> list[Step]:
 
 
 def setup_steps(host: Host, source: bytes, fresh: bool) -> list[Step]:
-    """Return the steps to the wanted workload running, or to a `fresh` one whatever runs now."""
+    """Return the steps that get the wanted workload running; `fresh` replaces one that already runs."""
     if not fresh and is_as_wanted(host, source):
         _unit, pid = host.running() or (None, 0)
         path, content = host.wanted["pid_file"], f"{pid}\n".encode()

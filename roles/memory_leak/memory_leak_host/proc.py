@@ -1,6 +1,6 @@
-"""What /proc says of processes and memory: the one place that parses it, for the host program and for host snapshots.
+"""Parse /proc: processes and memory, for the host program and for host snapshots.
 
-Names on a host need not be UTF-8: bytes that are not become surrogates, as Python does with file names.
+Names on a host need not be UTF-8: other bytes become surrogates, as in Python's file names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 
 class Statistics:
-    """A process: its name, state (a letter), start in ticks since boot, processor seconds so far, and RSS in bytes."""
+    """A process: its name, state (a letter), start in ticks since boot, CPU time in seconds, and RSS in bytes."""
 
     __slots__ = ("cpu_s", "name", "rss_bytes", "start_ticks", "state")
 
@@ -24,18 +24,18 @@ class Statistics:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether only its entry in the process table is left."""
+        """Return whether only its entry in the process table is left."""
         return self.state in "ZX"
 
 
 def text(path: str) -> str:
-    """Return what a file of /proc holds. Raises OSError where its process has ended."""
+    """Read a file in /proc. Raises OSError if its process has exited."""
     with open(path, "rb") as file:
         return os.fsdecode(file.read())
 
 
 def statistics(pid: int | str) -> Statistics | None:
-    """Return the statistics of a process ("self" is this one), or None if it has ended."""
+    """Return the statistics of a process ("self" is this one), or None if it has exited."""
     try:
         found = Statistics(text(f"/proc/{pid}/stat"))
     except (OSError, IndexError):
@@ -49,12 +49,12 @@ def pids() -> list[int]:
 
 
 def command(pid: int) -> list[str]:
-    """Return the arguments of a process. Raises OSError if it has ended."""
+    """Return the arguments of a process. Raises OSError if it has exited."""
     return text(f"/proc/{pid}/cmdline").split("\0")[:-1]
 
 
 def cgroups(pid: int) -> list[str]:
-    """Return the paths of a process's cgroups, that of the unified hierarchy (version 2) last; none if it has ended."""
+    """Return the paths of a process's cgroups, the unified hierarchy (version 2) last; none if it has exited."""
     try:
         return [line.split(":", 2)[2] for line in text(f"/proc/{pid}/cgroup").splitlines()]
     except OSError:
@@ -62,11 +62,11 @@ def cgroups(pid: int) -> list[str]:
 
 
 def memory() -> dict[str, int]:
-    """Return the fields of /proc/meminfo that are sizes, in bytes: MemTotal, MemAvailable, SwapTotal and so on."""
+    """Return the sizes in /proc/meminfo, in bytes: MemTotal, MemAvailable, SwapTotal and so on."""
     fields = (line.split() for line in text("/proc/meminfo").splitlines())
     return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields if field[-1] == "kB"}
 
 
 def uptime_s() -> float:
-    """Return the seconds since this computer booted."""
+    """Return the seconds since boot."""
     return float(text("/proc/uptime").split()[0])

@@ -1,4 +1,4 @@
-"""Processes that run the workload, found and measured in /proc, and ended without hitting another one."""
+"""Find and measure the workload's processes in /proc, and end them without hitting another process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 from memory_leak_host import proc, scripts, workload_interface
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SMALLEST_OPTION, LARGEST_OPTION = 1e-3, 1e9
 LONGEST_COMMAND = 4096  # characters
-FREEZE_S = 0.2  # until the kernel has frozen a control group; a process that escapes is found by the next look
+FREEZE_S = 0.2  # for the kernel to freeze a cgroup; a process that escapes is found by the next inspection
 
 
 def command_text(pid: int) -> str:
-    """Return the command line of a process as `ps` shows it, empty if it has ended."""
+    """Return the command line of a process as `ps` shows it, empty if it has exited."""
     try:
         return " ".join(proc.command(pid))[:LONGEST_COMMAND]
     except OSError:
@@ -29,7 +29,7 @@ def command_text(pid: int) -> str:
 
 
 def option(pid: int, name: str) -> str | None:
-    """Return the value of an option that a process was started with, or None."""
+    """Return the value of an option on a process's command line, or None."""
     try:
         arguments = proc.command(pid)
         return arguments[arguments.index(name) + 1]
@@ -38,12 +38,12 @@ def option(pid: int, name: str) -> str | None:
 
 
 def target_rate(pid: int) -> float:
-    """Return the rate, in MiB per minute, that a process of the workload was started with; the default if it names no rate."""
+    """Return the rate in MiB per minute that a workload process was started with, explicitly or by default."""
     return number_option(pid, workload_interface.RATE_OPTION) or workload_interface.DEFAULT_RATE_MIB_PER_MIN
 
 
 def number_option(pid: int, name: str) -> float | None:
-    """Return the value of an option that is a sensible number, or None. Anyone can start a process with any options."""
+    """Return the value of a numeric option if it is plausible, or None: anyone can start a process with any options."""
     try:
         number = float(option(pid, name) or 0)
     except ValueError:
@@ -54,7 +54,7 @@ def number_option(pid: int, name: str) -> float | None:
 def unit_of(pid: int, names: Iterable[str]) -> str | None:
     """Return which of these system units a process belongs to, or None.
 
-    The whole path of a control group decides: a user's own systemd may run a unit of the same name.
+    The full path of the cgroup decides: a user's systemd instance may run a unit of the same name.
     """
     for group, of_systemd in zip(proc.cgroups(pid), proc.cgroups(1)):
         for name in names:
@@ -65,22 +65,22 @@ def unit_of(pid: int, names: Iterable[str]) -> str | None:
 
 
 def _unit_group(of_systemd: str, name: str) -> str:
-    """Return the path of a unit's control group, from that of systemd itself in the same hierarchy."""
+    """Return the path of a unit's cgroup, given that of systemd itself in the same hierarchy."""
     return f"{of_systemd.removesuffix('/').removesuffix('/init.scope')}/system.slice/{name}"
 
 
 def kill_unit(name: str) -> None:
-    """Kill all processes of a unit at once, so that none can start another one meanwhile."""
+    """Kill all processes of a unit at once, so that none can start another in the meantime."""
     group = f"/sys/fs/cgroup{_unit_group((proc.cgroups(1) or ['/'])[-1], name)}"
     try:
         with open(f"{group}/cgroup.kill", "w") as file:
             file.write("1")
-    except FileNotFoundError:  # a kernel before 5.14, or no such group
+    except FileNotFoundError:  # a kernel before 5.14, or no such cgroup
         _kill_frozen(group)
 
 
 def _kill_frozen(group: str) -> None:
-    """Freeze a control group, kill its processes, and thaw it whatever happens."""
+    """Freeze a cgroup, kill its processes, and always thaw it."""
     freezer = f"{group}/cgroup.freeze"
     try:
         with open(freezer, "w") as file:
@@ -97,7 +97,7 @@ def _kill_frozen(group: str) -> None:
 
 
 def ceiling_bytes(pid: int) -> int | None:
-    """Return the ceiling on the memory of a process's cgroup, or None if the kernel enforces none there."""
+    """Return the memory limit of a process's cgroup, or None if the kernel enforces none."""
     try:
         with open(f"/sys/fs/cgroup{proc.cgroups(pid)[-1]}/memory.max") as file:
             ceiling = file.read().strip()
@@ -107,7 +107,7 @@ def ceiling_bytes(pid: int) -> int | None:
 
 
 def measure(pid: int) -> Measured | None:
-    """Return `rss_bytes`, `uptime_s`, `started_at` (ISO 8601, UTC) and `cpu_percent` of a process, or None if it has ended."""
+    """Return `rss_bytes`, `uptime_s`, `started_at` (ISO 8601, UTC) and `cpu_percent` of a process, or None if it has exited."""
     found = proc.statistics(pid)
     if found is None:
         return None
@@ -121,12 +121,12 @@ def measure(pid: int) -> Measured | None:
 
 
 def end(workloads: list[str], known: bytes, patience_s: float = 5) -> None:
-    """End all processes that run one of these scripts: SIGTERM first, then SIGKILL for as long as there are any.
+    """End all processes that run one of these scripts: SIGTERM first, then SIGKILL until none is left.
 
-    They are stopped before they are killed, so that none can start another meanwhile. Raises TimeoutError if one is left
-    after `patience_s` for each of both, but for those that were started meanwhile: someone could go on for ever.
+    They are stopped before they are killed, so that none can start another. Each phase takes up to `patience_s`. Raises
+    TimeoutError if a process is left. Those started in the meantime do not count: a user could start more for ever.
     """
-    import signal  # late: it is seldom needed, and costs more than the other imports together
+    import signal  # imported late: rarely needed, and slower than all other imports together
 
     began_s = proc.uptime_s()
     _wait(_send(workloads, known, (signal.SIGTERM, signal.SIGCONT)), patience_s)
@@ -147,13 +147,13 @@ def _running(workloads: list[str], known: bytes) -> list[int]:
 
 
 def _is_newer(pid: int, than_s: float) -> bool:
-    """Tell whether a process has ended or started after this time since boot."""
+    """Return whether a process has exited, or started after this time since boot."""
     found = proc.statistics(pid)
     return found is None or found.start_ticks / os.sysconf("SC_CLK_TCK") > than_s
 
 
 def _send(workloads: list[str], known: bytes, signals: tuple[int, ...]) -> dict[int, int]:
-    """Send signals to all processes that run the scripts, and return the PIDs of those that got them by their handles."""
+    """Send signals to all processes that run the scripts, and return the PIDs of those that got them, by pidfd."""
     import signal
 
     handles = {}
@@ -162,21 +162,21 @@ def _send(workloads: list[str], known: bytes, signals: tuple[int, ...]) -> dict[
             handle = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        # The handle is of one process for good. The PID may have been reused since it was found, so check again.
+        # A pidfd never refers to another process. The PID may have been reused before it was opened, so check again.
         if scripts.running([pid], workloads, known, workloads):
             handles[handle] = pid
             for number in signals:
                 try:
                     signal.pidfd_send_signal(handle, number)
                 except ProcessLookupError:
-                    pass  # ended in the meantime, which is what we want
+                    pass  # exited in the meantime
         else:
             os.close(handle)
     return handles
 
 
 def _wait(handles: dict[int, int], patience_s: float) -> None:
-    """Wait until the processes end, at most so long, and close all handles."""
+    """Wait up to `patience_s` for the processes to exit, and close all pidfds."""
     deadline = time.monotonic() + patience_s
     waiting = list(handles)
     while waiting and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""Start records: what a setup puts where, kept on the host until a cleanup, so that nothing is forgotten.
+"""Start records: the paths that setup uses, kept on the host until cleanup, so that cleanup misses nothing.
 
-One file for each unit, in a directory that only root reads. It outlives a reboot, an edited service file and other variables;
-on the host it reads like the manifest of an installed service.
+One file per unit, in a directory that only root can read. It survives a reboot, an edited unit file and changed variables. On
+the host it reads like the manifest of an installed service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import stat
 
 from memory_leak_host import paths
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from memory_leak_controller.contract import InstallLocation
 
@@ -22,19 +22,19 @@ MOST_BYTES = 4096
 
 
 def path(unit: str) -> str:
-    """Return the path of the record of a unit."""
+    """Return the path of a unit's record."""
     return os.path.join(DIRECTORY, unit.removesuffix(".service"))
 
 
 def write(unit: str, location: InstallLocation) -> None:
-    """Write the record of a unit, whole or not at all."""
+    """Write a unit's record atomically."""
     unfinished = path(unit) + UNFINISHED
     paths.create(unfinished, content(location), 0o600)
     os.rename(unfinished, path(unit))
 
 
 def files() -> list[str]:
-    """Return the records on this host, and what writing one has left where it was interrupted."""
+    """Return the records on this host, and the leftovers of interrupted writes."""
     if not _is_roots_alone():
         return []
     names = (os.path.join(DIRECTORY, name) for name in sorted(os.listdir(DIRECTORY)))
@@ -42,7 +42,7 @@ def files() -> list[str]:
 
 
 def _is_roots_alone() -> bool:
-    """Tell whether the directory is as setup makes it: any other would hold anyone's word."""
+    """Return whether only root can write to the directory. Otherwise the records could be anyone's."""
     try:
         status = os.lstat(DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
@@ -51,13 +51,13 @@ def _is_roots_alone() -> bool:
 
 
 def content(location: InstallLocation) -> bytes:
-    """Return what a record says of a location."""
+    """Return the content of the record of a location."""
     values = dict(location)
     return "".join(f"{key}={values[key]}\n" for key in KEYS).encode()
 
 
 def found() -> dict[str, InstallLocation]:
-    """Return the locations that the records on this host name, by the path of the record."""
+    """Return the locations in this host's records, by the path of the record."""
     locations: dict[str, InstallLocation] = {}
     for name in sorted(os.listdir(DIRECTORY)) if _is_roots_alone() else []:
         record = os.path.join(DIRECTORY, name)

@@ -1,4 +1,4 @@
-"""The workload watched for a while: its memory, processor time and requests, by this host's monotonic clock."""
+"""Observe the workload's memory, CPU time and requests, timed by this host's monotonic clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memory_leak_host.workload_interface import (
     START_DELAY_OPTION,
 )
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from memory_leak_controller.contract import Observation
 
@@ -22,15 +22,15 @@ MOST_SAMPLES = 120
 SHORTEST_INTERVAL_S = 0.5
 MOST_LOG_BYTES = 1 << 20
 LAST_LINES_BYTES = 500
-START_S = 15  # until it serves, on a busy computer and with a buffer to set up
+START_S = 15  # until it serves requests, on a busy host and with a buffer to fill
 MOST_WAIT_S = 60
 
 
 def observe(pid: int, seconds: float) -> Observation:
-    """Watch a process and return `samples`, `request_rates` and `ended`; the controller says what they show.
+    """Observe a process and return `samples`, `request_rates` and `ended`; the controller interprets them.
 
-    A sample is a list: seconds since the first one, RSS in bytes, available memory in bytes, processor seconds used.
-    `request_rates` are the requests per second that the service logged meanwhile, one value for each of its intervals.
+    A sample is a list: seconds since the first one, RSS in bytes, available memory in bytes, CPU time in seconds.
+    `request_rates` are the requests per second that the service logged in the meantime, one value per logging interval.
     """
     interval_s = max(SHORTEST_INTERVAL_S, seconds / MOST_SAMPLES)
     log_bytes = _log_size(pid)
@@ -49,7 +49,7 @@ def observe(pid: int, seconds: float) -> Observation:
 
 
 def warm_up_s(pid: int) -> float:
-    """Return how long after its start a process has settled: it serves requests, and its cache is full if that is bounded."""
+    """Return the seconds from a process's start to its steady state: it serves requests, and a bounded cache is full."""
     start_delay_s, max_sessions = (
         processes.number_option(pid, name) or 0 for name in (START_DELAY_OPTION, MAX_SESSIONS_OPTION)
     )
@@ -57,13 +57,13 @@ def warm_up_s(pid: int) -> float:
 
 
 def last_request_rate(pid: int) -> float | None:
-    """Return the request rate that a process logged last, or None."""
+    """Return the last request rate that a process logged, or None."""
     rates = _request_rates(pid, max(0, _log_size(pid) - LAST_LINES_BYTES))
     return rates[-1] if rates else None
 
 
 def _sample(pid: int) -> tuple[int, int, int, float] | None:
-    """Return a process's start in ticks, its RSS, the memory available and its processor seconds; None if it has ended."""
+    """Return a process's start in ticks, RSS, the available memory and its CPU time; None if it has exited."""
     found = proc.statistics(pid)
     if found is None:
         return None
@@ -71,7 +71,7 @@ def _sample(pid: int) -> tuple[int, int, int, float] | None:
 
 
 def _log_size(pid: int) -> int:
-    """Return how much a process has logged so far, 0 if its stdout is no regular file."""
+    """Return the size of a process's log, 0 if its stdout is not a regular file."""
     try:
         status = os.stat(f"/proc/{pid}/fd/1")
     except OSError:
@@ -80,9 +80,9 @@ def _log_size(pid: int) -> int:
 
 
 def _is_log_of_a_unit(pid: int) -> bool:
-    """Tell whether a process's stdout is the log of a unit of ours, which root's systemd opened.
+    """Return whether a process's stdout is the log of a managed unit, which systemd opened as root.
 
-    The service itself need not be able to read it: systemd makes it anew for its owner alone, should it have been deleted.
+    The service itself may be unable to read it: systemd recreates a deleted log readable by its owner alone.
     """
     for definition in units.ours().values():
         try:

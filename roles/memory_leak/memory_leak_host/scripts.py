@@ -1,7 +1,7 @@
-"""Which Python processes run the workload: their command lines read as CPython reads them, and the file behind the script.
+"""Find the Python processes that run the workload: parse their command lines as CPython does, and compare the script's file.
 
-The processes belong to anyone, and so do the file systems that they use, which may never answer. So a child examines them,
-and is given up where it gets stuck.
+Any user may own these processes and the file systems that they use, which may never answer. So a child process examines
+them, and is abandoned if it gets stuck.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import stat
 
 from memory_leak_host import owner_access, proc
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# CPython's own options (Python/getopt.c): those that take a value, attached or as the next argument, and those that a command
-# or a module follows in place of a script.
+# CPython's options (Python/getopt.c): those with a value, attached or as the next argument, and those that run a command or a
+# module instead of a script.
 SHORT_WITH_VALUE = "WX"
 SHORT_COMMAND, SHORT_MODULE = "cm"
 LONG_WITH_VALUE = ("--check-hash-based-pycs",)
-RUNNERS = ("cProfile", "pdb", "profile", "trace")  # modules that run the script they are given
+RUNNERS = ("cProfile", "pdb", "profile", "trace")  # modules that run the script given to them
 DELETED = " (deleted)"
 STDIN = "-"
-EXAMINATION_TIMEOUT_S = 1.0  # for one process
+EXAMINATION_TIMEOUT_S = 1.0  # per process
 
 
 def script_argument(command: list[str]) -> str | None:
-    """Return the script of a Python command line: a path, STDIN, or None where there is none (`-c`)."""
+    """Return the script of a Python command line: a path, STDIN, or None if it has none (`-c`)."""
     arguments = iter(command[1:])
     for argument in arguments:
         if argument == "--":
@@ -48,7 +48,7 @@ def script_argument(command: list[str]) -> str | None:
 
 
 def _last_option(cluster: str) -> tuple[str, str]:
-    """Return the option that ends a cluster since it takes a value, and the value if it is attached; else empty texts."""
+    """Return the option of a cluster that takes a value, and the value if attached; else empty strings."""
     for place, letter in enumerate(cluster[1:], 2):
         if letter in SHORT_WITH_VALUE + SHORT_COMMAND + SHORT_MODULE:
             return letter, cluster[place:]
@@ -56,14 +56,14 @@ def _last_option(cluster: str) -> tuple[str, str]:
 
 
 def _script_of_module(module: str, arguments: Iterator[str]) -> str | None:
-    """Return the script that `-m` runs: that of the module in the working directory, or the one that a runner is given."""
+    """Return the script that `-m` runs: the module in the working directory, or the script given to a runner."""
     if module in RUNNERS:
         return next((argument for argument in arguments if argument.endswith(".py")), None)
     return module.replace(".", "/") + ".py"
 
 
 def pythons() -> list[int]:
-    """Return the processes that are called python and run in no container of this host's, in order, but this one."""
+    """Return the sorted PIDs of the processes called python that are not in a container, except this one."""
     return [pid for pid in sorted(proc.pids()) if pid != os.getpid() and _is_local_python(pid)]
 
 
@@ -73,16 +73,16 @@ def _is_local_python(pid: int) -> bool:
         return os.path.basename(os.readlink(f"{directory}/exe")).startswith("python") and (
             os.readlink(f"{directory}/ns/pid") == os.readlink("/proc/self/ns/pid")
         )
-    except OSError:  # it has ended, or is a kernel thread
+    except OSError:  # it has exited, or is a kernel thread
         return False
 
 
 def running(pids: list[int], scripts: list[str], known: bytes, proven: Iterable[str]) -> dict[int, str]:
     """Return which of these processes run one of these scripts, and which one.
 
-    The file decides, not its name: the one at the path, or one of root's that begins with `known`, under whatever name. Where
-    the file is gone, the name counts if the path is `proven` to be the role's. A process that can't be examined in time runs
-    none.
+    The file decides, not its name: it is the file at the path, or root's and begins with `known`, whatever its name. If the
+    file is gone, the name counts if the path is `proven` to be the role's. A process that can't be examined in time counts as
+    running none.
     """
     found = {}
     left = pids
@@ -94,7 +94,7 @@ def running(pids: list[int], scripts: list[str], known: bytes, proven: Iterable[
 
 
 def _examine_in_child(pids: list[int], scripts: list[str], known: bytes, proven: set[str]) -> dict[int, int]:
-    """Return for each process, in order, the place of its script or -1, until one takes too long."""
+    """Return the index of each process's script or -1, in order, until an examination times out."""
     output, inlet = os.pipe()
     child = os.fork()
     if child == 0:
@@ -118,10 +118,10 @@ def _examine_in_child(pids: list[int], scripts: list[str], known: bytes, proven:
 
 
 def _place(pid: int, scripts: list[str], known: bytes, proven: set[str]) -> int:
-    """Return the place of the script that a process runs, or -1 where it runs none of them."""
+    """Return the index of the script that a process runs, or -1 if it runs none of them."""
     try:
         seen, named = _script_of(pid)
-    except OSError:  # it has ended, or has no script
+    except OSError:  # it has exited, or has no script
         return -1
     status = _status(seen)
     for place, script in enumerate(scripts if status else []):
@@ -131,7 +131,7 @@ def _place(pid: int, scripts: list[str], known: bytes, proven: set[str]) -> int:
     if status and known and status.st_uid == 0 and _begins_with(seen, status, known):
         return 0
     if not status or not status.st_nlink:
-        # The file is gone: the command line is all that is left, which anyone can imitate.
+        # The file is gone: only the command line is left, which anyone can imitate.
         names = {os.path.normpath(named), os.path.realpath(named)}
         for place, script in enumerate(scripts):
             if script in proven and names & {script, os.path.realpath(script)}:
@@ -140,9 +140,9 @@ def _place(pid: int, scripts: list[str], known: bytes, proven: set[str]) -> int:
 
 
 def _script_of(pid: int) -> tuple[str, str]:
-    """Return the path by which to reach the script of a process, and the path that the process has it from.
+    """Return a path that reaches the script of a process, and its path as the process knows it.
 
-    Raises OSError where there is none, or the Python is a user's own: anyone may call any program python.
+    Raises OSError if it has no script, or if root does not own its Python: anyone can name a program python.
     """
     directory = f"/proc/{pid}"
     argument = script_argument(proc.command(pid))
@@ -150,7 +150,7 @@ def _script_of(pid: int) -> tuple[str, str]:
         raise FileNotFoundError(pid)
     if argument == STDIN:
         return f"{directory}/fd/0", os.readlink(f"{directory}/fd/0").removesuffix(DELETED)
-    # As the process itself sees it: it may have another root, other mounts, or a working directory that was renamed.
+    # As the process sees it, which may have another root, other mounts, or a renamed working directory.
     seen = f"{directory}/root{argument}" if argument.startswith("/") else f"{directory}/cwd/{argument}"
     return seen, os.path.join(os.readlink(f"{directory}/cwd").removesuffix(DELETED), argument)
 
@@ -163,9 +163,9 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _begins_with(path: str, status: os.stat_result, known: bytes) -> bool:
-    """Tell whether a regular file begins so; nothing else is opened."""
+    """Return whether a regular file begins with `known`. Nothing else is opened."""
     try:
-        place = os.open(path, owner_access.O_PATH)  # this opens nothing, so no pipe or device notices
+        place = os.open(path, owner_access.O_PATH)  # does not open the file itself: no effect on a FIFO or device
         if not stat.S_ISREG(status.st_mode) or not os.path.samestat(os.fstat(place), status):
             return False
         return os.read(os.open(f"/proc/self/fd/{place}", os.O_RDONLY), len(known)) == known

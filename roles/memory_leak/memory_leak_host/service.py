@@ -1,4 +1,4 @@
-"""The service that the workload runs as: what makes it up, from a definition to the unit's settings and back."""
+"""The workload's service: convert a definition to the settings of its unit and back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import zlib
 from memory_leak_host import paths
 from memory_leak_host.workload_interface import OPTIONS, RATE_OPTION
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from typing import Any
 
     from memory_leak_controller.contract import Definition, InstallLocation
 
-    FoundDefinition = dict[str, Any]  # what of a contract.Definition a unit file tells, and the service's build
+    FoundDefinition = dict[str, Any]  # the part of contract.Definition that is in a unit file, and the service's build
 
-# An environment variable in every unit of ours. It tells them from other people's under any name, and its value changes
-# with the definition. On the host it reads like the build of an ordinary service.
+# An environment variable in every managed unit. It identifies them whatever their name, and its value changes with the
+# definition. On the host it reads like the build of an ordinary service.
 MARKER = "SESSION_CACHE_BUILD"
 BUILD_LENGTH = 8
-REMOVE = ("/bin/rm", "-f")  # and the PID file, when the service has ended
+REMOVE = ("/bin/rm", "-f")  # followed by the PID file, after the service has exited
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}
@@ -56,15 +56,15 @@ SANDBOX = (
 
 
 def workload_path(definition: InstallLocation | FoundDefinition) -> str:
-    """Return where on the host the workload lies."""
+    """Return the path of the workload on the host."""
     return os.path.join(definition["directory"], definition["file_name"])
 
 
 def parse(name: str, text: str) -> FoundDefinition | None:
-    """Return the definition behind the file of a transient unit, or None if the unit is not ours.
+    """Parse the file of a transient unit into a definition, or None if it is not a managed unit.
 
-    Ours are those with exactly our marker and our shape of command and hook (see `command` and REMOVE). Of any other
-    unit nothing is believed.
+    A managed unit has exactly the marker, and the command and hook in the form that setup writes (see `command` and REMOVE).
+    Nothing in any other unit is trusted.
     """
     settings: dict[str, list[str]] = {}
     for line in text.splitlines():
@@ -97,7 +97,7 @@ def parse(name: str, text: str) -> FoundDefinition | None:
 
 
 def _build(assignments: list[str]) -> str | None:
-    """Return the build that the marker names, if it is all that is assigned, or None."""
+    """Return the marker's value if it is valid and the only assignment, or None."""
     marker = [assignment.strip('"').partition("=") for assignment in assignments]
     if len(marker) != 1 or marker[0][0] != MARKER:
         return None
@@ -106,14 +106,14 @@ def _build(assignments: list[str]) -> str | None:
 
 
 def _words(command: str) -> list[str]:
-    """Return the words of a command line, each in quotation marks as systemd writes those of ours; none for any other."""
+    """Return the words of a command line, each quoted as systemd writes those of managed units; none for any other."""
     first, *parts = command.split('"')
     words, gaps = parts[::2], parts[1::2]
     return words if not first and gaps == [" "] * (len(words) - 1) + [""] else []
 
 
 def _options(words: list[str]) -> dict[str, str] | None:
-    """Return the options of a command line of ours, or None if these are not ours."""
+    """Return the options on a managed unit's command line, or None for any other."""
     options = dict(zip(words[::2], words[1::2]))
     if len(words) % 2 or list(options)[:1] != [RATE_OPTION] or len(options) * 2 != len(words):
         return None
@@ -129,8 +129,8 @@ def _is_number(text: str) -> bool:
 
 def _removed_pid_file(hook: str) -> str | None:
     words = _words(hook[1:]) if hook.startswith("+") else []
-    is_ours = len(words) == len(REMOVE) + 1 and words[: len(REMOVE)] == list(REMOVE) and os.path.isabs(words[-1])
-    return words[-1] if is_ours else None
+    matches = len(words) == len(REMOVE) + 1 and words[: len(REMOVE)] == list(REMOVE) and os.path.isabs(words[-1])
+    return words[-1] if matches else None
 
 
 def seconds(span: str) -> int:
@@ -144,10 +144,10 @@ def seconds(span: str) -> int:
 
 
 def properties(definition: Definition) -> list[str]:
-    """Return the properties of the unit that a definition describes."""
+    """Return the unit properties for a definition."""
     pid_file = definition["pid_file"]
-    # In /tmp anyone may put a link where the PID file goes: a new file is written and moved over it.
-    # PIDFile= would remove it too, but systemd believes what such a file says, and would kill whom anyone wrote into it.
+    # In /tmp anyone can create a symlink at the path of the PID file: write a new file and move it there.
+    # PIDFile= would also remove it, but systemd trusts its content, and would kill a process that anyone wrote into it.
     write_pid_file = (
         f"set -e; umask 022; new=$(mktemp {pid_file}{paths.TEMPORARY_SUFFIX}); trap 'rm -f $new' EXIT; trap 'exit 1' TERM; "
         f"echo $MAINPID >$new; chmod 644 $new; mv -fT $new {pid_file}"
@@ -155,7 +155,7 @@ def properties(definition: Definition) -> list[str]:
     ceiling = definition["memory_max_bytes"]
     return [
         "Type=exec",
-        # A dynamic user can't write to the kernel's settings anyway, and hiding them takes a sixth of the time of a start.
+        # A dynamic user can't change kernel settings anyway, and ProtectKernelTunables= takes a sixth of the start time.
         *(_of_user(definition["user"]) if definition["user"] else ("DynamicUser=yes", "RemoveIPC=yes")),
         "WorkingDirectory=/",
         f"StandardOutput=append:{definition['log_file']}",
@@ -175,15 +175,15 @@ def properties(definition: Definition) -> list[str]:
 def _of_user(name: str) -> tuple[str, ...]:
     """Return the properties of a unit that runs as an existing user.
 
-    The account keeps its own shared memory and semaphores, which RemoveIPC would delete. A dynamic user cannot change the
-    kernel's settings or the hostname anyway. Hiding the settings would take a sixth of the time of a start, and without that
-    systemd 247 cannot protect the hostname beside ProcSubset=pid (226/NAMESPACE).
+    RemoveIPC= would delete the account's own shared memory and semaphores. A dynamic user can't change kernel settings or the
+    hostname anyway: for it ProtectKernelTunables= would only take a sixth of the start time, and without that systemd 247
+    can't combine ProtectHostname= with ProcSubset=pid (226/NAMESPACE).
     """
     return f"User={name}", "ProtectKernelTunables=yes", "ProtectHostname=yes"
 
 
 def build(definition: Definition, source: bytes) -> str:
-    """Return a checksum of everything that makes up the service: command, properties and source."""
+    """Return a checksum of the whole service: command, properties and source."""
     parts = [*properties(definition), *command(definition), source.decode()]
     return format(zlib.crc32("\0".join(parts).encode()), "08x")
 

@@ -1,17 +1,17 @@
-"""Who else than root could redirect what is written or removed at a path, or keep it from being removed."""
+"""Detect users other than root who could redirect a write or removal at a path, and what prevents a removal."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from types import TracebackType
 
-# The shells of accounts that nobody logs in to.
+# The shells of accounts without login.
 NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt")
-FIRST_GROUP_OF_USERS = 1000  # below are those of the system
+FIRST_GROUP_OF_USERS = 1000  # lower GIDs are those of the system
 MOST_LINKS = 40
 ACCESS_LIST = "system.posix_acl_access"
 # ioctl_iflags(2), the same on all 64-bit architectures; 32-bit ones have another size in the number.
@@ -20,13 +20,13 @@ IMMUTABLE, APPEND_ONLY = 0x10, 0x20
 
 
 class Untrusted(OSError):
-    """Somebody else could redirect the path; the message says who."""
+    """Another user could redirect the path; the message says who."""
 
 
 class Directory:
-    """A directory opened step by step from the root, each step trusted: a context with its descriptor.
+    """Open a directory component by component from /, and check each of them. A context manager for its file descriptor.
 
-    Of links, only root's are followed, step by step too. Raises Untrusted for any other.
+    Follows only root's symlinks, also component by component. Raises Untrusted if another user could redirect the path.
     """
 
     def __init__(self, path: str):
@@ -41,7 +41,7 @@ class Directory:
                 if stat.S_ISLNK(status.st_mode):
                     links += 1
                     if status.st_uid != 0 or links > MOST_LINKS:
-                        raise Untrusted(f"{os.path.join(way, name)} is a link of user {status.st_uid}: not followed")
+                        raise Untrusted(f"{os.path.join(way, name)} is a symlink of user {status.st_uid}: not followed")
                     target = os.readlink(name, dir_fd=self._descriptor)
                     names += target.split("/")[::-1]
                     if target.startswith("/"):
@@ -56,7 +56,7 @@ class Directory:
             raise
 
     def _step(self, way: str, name: str) -> str:
-        """Open a directory in place of this one, and return its path."""
+        """Replace the descriptor by that of a directory in the current one, and return its path."""
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._descriptor)
         os.close(self._descriptor)
         self._descriptor = inner
@@ -74,9 +74,9 @@ class Directory:
 
 
 def path_problem(path: str) -> str | None:
-    """Return why others than root could redirect what is written or removed at a path, or None.
+    """Return why users other than root could redirect a write or removal at a path, or None.
 
-    Looks at all directories on the way, those that exist, and at the links among them.
+    Checks all parent directories that exist, and the symlinks among them.
     """
     directory = os.path.dirname(path)
     for way in dict.fromkeys([*_parents(directory), *_parents(os.path.realpath(directory))]):
@@ -99,9 +99,9 @@ def _parents(path: str) -> list[str]:
 
 
 def directory_problem(path: str, status: os.stat_result) -> str | None:
-    """Return why others than root may change what lies in a directory (or where a link leads), or None.
+    """Return why users other than root may change the entries of a directory (or the target of a symlink), or None.
 
-    In a directory like /tmp each may only rename what is his own, so what belongs to root stays where it is.
+    In a sticky directory such as /tmp, users may only rename their own files, so root's stay in place.
     """
     if status.st_uid != 0:
         return f"{path} belongs to user {status.st_uid}, not to root"
@@ -115,13 +115,13 @@ def directory_problem(path: str, status: os.stat_result) -> str | None:
 
 
 def _group_problem(path: str, group: int) -> str | None:
-    """Return who may write to a directory that its group may write to, or None if it is nobody who logs in."""
-    # With an access control list the group's permission is only the most that those in the list may have.
+    """Return who may write to a group-writable directory, or None if no login account can."""
+    # With an access control list the group bits are only its mask.
     if ACCESS_LIST in os.listxattr(path):
         return f"{path} has an access control list that lets others write"
     if group >= FIRST_GROUP_OF_USERS:
         return f"{path} is writable by group {group}"
-    import grp  # late: both are seldom needed
+    import grp  # imported late: both are rarely needed
     import pwd
 
     try:
@@ -129,7 +129,7 @@ def _group_problem(path: str, group: int) -> str | None:
     except KeyError:
         return f"{path} is writable by group {group}, which has no name"
     accounts = pwd.getpwall()
-    # A directory service such as LDAP need not list its accounts.
+    # A directory service such as LDAP may not list its accounts.
     unknown = members - {account.pw_name for account in accounts}
     if unknown:
         return f"{path} is writable by group {name}, to which {min(unknown)} belongs"
@@ -141,7 +141,7 @@ def _group_problem(path: str, group: int) -> str | None:
 
 
 def is_sticky(directory: str) -> bool:
-    """Tell whether a directory is like /tmp: open to everyone's files, which only their owners may rename or remove."""
+    """Return whether a directory is like /tmp: world-writable, but only owners may rename or remove their files."""
     try:
         mode = os.stat(directory).st_mode
     except OSError:
@@ -166,14 +166,14 @@ def removal_problem(path: str) -> str | None:
 
 
 def mount_points() -> set[str]:
-    """Return where file systems, directories and files are mounted. os.path.ismount misses binds within a file system."""
+    """Return the mount points. os.path.ismount misses bind mounts within a file system."""
     with open("/proc/self/mountinfo", "rb") as file:
         fields = (line.split(b" ")[4] for line in file)
         return {os.fsdecode(field.replace(b"\\040", b" ")) for field in fields}
 
 
 def _flags(path: str) -> int:
-    """Return the attribute flags of a file or directory, 0 where its file system has none."""
+    """Return the attribute flags of a file or directory, 0 if its file system has none."""
     import fcntl
 
     if not stat.S_ISREG(os.lstat(path).st_mode) and not stat.S_ISDIR(os.lstat(path).st_mode):

@@ -1,4 +1,4 @@
-"""Transient systemd units of ours: which there are, their state, start and stop."""
+"""The managed transient systemd units: find, query, start and stop them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from memory_leak_host import drop_ins, paths, processes, service
 from memory_leak_host.commands import run
 
-TYPE_CHECKING = False  # typing's own would cost a host its import
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would cost each host the import
 if TYPE_CHECKING:
     from memory_leak_controller.contract import Definition
     from memory_leak_host.service import FoundDefinition
@@ -30,7 +30,7 @@ UNIT_DIRECTORIES = (
     ),
 )
 DESCRIPTION = "Session cache service"
-OLDEST_SYSTEMD = 247  # older ones don't know all of service.SANDBOX
+OLDEST_SYSTEMD = 247  # older versions do not support all of service.SANDBOX
 FIRST_LINE_TIMEOUT_S = 20
 SHOWN = (
     "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState,ExecMainStartTimestampMonotonic,"
@@ -40,32 +40,30 @@ WAITS_TO_RESTART = "auto-restart"  # a drop-in sets Restart=
 
 
 def too_old_systemd() -> str | None:
-    """Return a message if this host's systemd is too old for units of ours, or None."""
+    """Return a message if this host's systemd is too old for the managed units, or None."""
     _status, said = run("systemctl", "--version")
     number = said.split()[1:2]  # 'systemd 252 (252.39-1~deb12u1)'
     version = int(number[0]) if number and number[0].isdigit() else 0
     return (
-        None
-        if version >= OLDEST_SYSTEMD
-        else f"this host runs systemd {version}, and {OLDEST_SYSTEMD} or newer is needed"
+        None if version >= OLDEST_SYSTEMD else f"this host runs systemd {version}: {OLDEST_SYSTEMD} or newer is needed"
     )
 
 
 def show(names: list[str]) -> dict[str, dict[str, str]]:
-    """Return systemd's properties (those in SHOWN) of units, by name."""
+    """Return the properties in SHOWN of units, by name."""
     status, shown = run("systemctl", "show", f"--property={SHOWN}", *names)
     if status:
         raise RuntimeError(f"systemctl show failed: {shown.strip()}")
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n")]
-    # By the names asked for: an alias is shown under the name of its unit.
+    # By requested name: systemd shows an alias under the name of its unit.
     return dict(zip(names, (block for block in blocks if "Id" in block)))
 
 
 def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
-    """Return systemd's properties of units as soon as none of them is on its way up or down, at the latest after a stop's time.
+    """Return the properties of units once none of them is starting or stopping, at the latest after the stop timeout.
 
-    A service that was just killed is still 'active' until systemd has noticed, and then 'deactivating' while its PID file is
-    removed; only then its result counts.
+    A service that was just killed stays 'active' until systemd notices, then 'deactivating' while its PID file is removed. Its
+    result is valid only after that.
     """
     deadline = time.monotonic() + service.STOP_TIMEOUT_S + 5
     states = show(names)
@@ -76,12 +74,12 @@ def show_settled(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def has_failed(state: dict[str, str]) -> bool:
-    """Tell whether a unit has ended in a failure, even if a drop-in has it restarted in a while."""
+    """Return whether a unit has failed, even if a drop-in will restart it."""
     return state["ActiveState"] == "failed" or state.get("SubState", "").startswith(WAITS_TO_RESTART)
 
 
 def lifetime_s(state: dict[str, str]) -> float:
-    """Return how long a unit that has ended was up."""
+    """Return how many seconds an exited unit was up."""
     started, ended = (int(state.get(f"{event}TimestampMonotonic") or 0) for event in ("ExecMainStart", "InactiveEnter"))
     return (ended - started) / 1e6
 
@@ -94,7 +92,7 @@ def _is_settled(state: dict[str, str]) -> bool:
 
 
 def ours() -> dict[str, FoundDefinition]:
-    """Return the definitions of the units of ours, by name, as systemd has them."""
+    """Return the definitions of the managed units, by name."""
     found: dict[str, FoundDefinition] = {}
     try:
         names = os.listdir(TRANSIENT_DIRECTORY)
@@ -118,7 +116,7 @@ def drop_in_files(name: str) -> list[str]:
 
 
 def files(name: str) -> list[str]:
-    """Return where a unit of this name is defined, by anyone: much quicker than asking systemd, which has the last word."""
+    """Return all files that define a unit of this name. Much faster than querying systemd, which has the final say."""
     paths_of_unit = [os.path.join(directory, name) for directory in UNIT_DIRECTORIES]
     return [path for path in paths_of_unit if os.path.lexists(path)]
 
@@ -138,7 +136,7 @@ def start(definition: Definition, source: bytes) -> None:
         timeout_s=service.START_TIMEOUT_S + 10,
     )
     if status:
-        # With --quiet a start job that fails says nothing: the unit's result has to.
+        # With --quiet a failed start job prints nothing: show the result of the unit.
         why = (
             too_old_systemd()
             or said.strip()
@@ -149,17 +147,17 @@ def start(definition: Definition, source: bytes) -> None:
 
 
 def wait_for_first_line(definition: Definition) -> None:
-    """Wait until the service has logged something. Raises RuntimeError if it ends, or is silent for too long."""
+    """Wait until the service has logged something. Raises RuntimeError if it exits or the timeout expires."""
     name, log_file = definition["unit"], definition["log_file"]
     deadline = time.monotonic() + FIRST_LINE_TIMEOUT_S
     while time.monotonic() < deadline:
-        look_again = time.monotonic() + 1
-        while time.monotonic() < look_again:
+        next_query = time.monotonic() + 1
+        while time.monotonic() < next_query:
             if os.path.getsize(log_file):
                 return
             time.sleep(0.02)
         if show([name])[name]["ActiveState"] != "active":
-            raise RuntimeError(f"{name} ended at once and logged nothing")
+            raise RuntimeError(f"{name} exited at once and logged nothing")
     raise RuntimeError(f"{name} started but logged nothing in {FIRST_LINE_TIMEOUT_S} s")
 
 
@@ -170,11 +168,11 @@ def last_line(definition: Definition) -> str:
 
 
 def stop(name: str) -> None:
-    """Stop a unit, wait until its processes are gone, and make systemd forget it. Raises RuntimeError if that fails."""
+    """Stop a unit, wait until its processes have exited, and unload it. Raises RuntimeError on failure."""
     _status, said = run("systemctl", "stop", name)
     _forget_transient_drop_ins(name)
     if not os.path.exists(os.path.join(TRANSIENT_DIRECTORY, name)):
-        return  # it has unloaded the unit, as it does when the last process is gone
+        return  # systemd unloads the unit when the last process has exited
     state = show([name])[name]
     if state.get("FreezerState", "") not in ("running", ""):
         run("systemctl", "thaw", name)
@@ -185,12 +183,12 @@ def stop(name: str) -> None:
         state = show([name])[name]
     fragment = state["FragmentPath"]
     if fragment.startswith(TRANSIENT_DIRECTORY) and state["ActiveState"] == "inactive":
-        # Seen in the wild: a dead unit that stays loaded with its fragment, which neither stop nor reset-failed clears.
+        # Seen in practice: an inactive unit stays loaded with its unit file, and neither stop nor reset-failed helps.
         paths.remove(fragment)
         run("systemctl", "daemon-reload")
         state = show([name])[name]
     if state["ActiveState"] not in ("inactive", "failed"):
-        # Its processes outlive SIGKILL one by one, since they start others: all at once, then.
+        # Its processes start others before SIGKILL reaches them one by one: kill all at once.
         processes.kill_unit(name)
         state = show_settled([name])[name]
         run("systemctl", "reset-failed", name)
@@ -200,7 +198,7 @@ def stop(name: str) -> None:
 
 
 def _forget_transient_drop_ins(name: str) -> None:
-    """Remove what `systemctl set-property` has changed of a transient unit, should systemd have left it behind."""
+    """Remove the drop-ins of `systemctl set-property` that systemd has left behind."""
     directory = os.path.join(TRANSIENT_DIRECTORY, f"{name}.d")
     left = drop_ins.files(name, [TRANSIENT_DIRECTORY])
     for path in left:

@@ -57,7 +57,7 @@ def test_a_valid_answer_is_accepted() -> None:
         ({"observation": {"samples": [[math.nan]], "request_rates": [], "ended": False}}, "observation.samples[0][0] is nan"),
         ({"observation": {"samples": [], "request_rates": [math.inf], "ended": False}}, "observation.request_rates[0] is inf"),
         ({"observation": {"samples": []}}, "observation has no request_rates"),
-        ({"password": "x"}, "it has a field too many: 'password'"),
+        ({"password": "x"}, "it has an unknown field: 'password'"),
         ({"workload": schema.empty(WorkloadState) | {"pid": -1}}, "workload.pid is -1: it must be at least 1"),
         ({"workload": schema.empty(WorkloadState) | {"unit": 5}}, "workload.unit is 5: it must be str"),
         ({"before": {"user": ["x"]}}, "before.user is ['x']: it must be str"),

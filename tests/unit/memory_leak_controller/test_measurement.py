@@ -41,13 +41,13 @@ def observation(
         ({"rate": 26.9}, "off_rate", "+26.90 MiB/min"),
         ({"rate": -40}, "off_rate", "-40.00 MiB/min"),
         ({"wave_mib": 1.5}, "off_rate", "straight line"),
-        ({"cpu": 2.5}, "off_rate", "2.5 % of a processor"),
+        ({"cpu": 2.5}, "off_rate", "2.5 % of a CPU"),
         ({"requests": (10.0, 12.0, 10.0)}, "off_rate", "request rate varies from 10.0 to 12.0"),
         ({"rate": 0}, "plateaued", "RSS is flat (+0.00 MiB/min, not 30)"),
         ({"rate": 1.4}, "plateaued", "flat"),
         ({"rate": 0, "requests": ()}, "stalled", "no requests served in 30 s"),
         ({"rate": 0, "requests": (0.0, 0.0)}, "stalled", "no requests"),
-        ({"seconds": 20}, "running", "observed for 20 s: it takes 30 s"),
+        ({"seconds": 20}, "running", "observed for 20 s: a verdict needs 30 s"),
         ({"seconds": 1}, "running", "only 3 samples"),
     ],
 )
@@ -74,4 +74,4 @@ def test_an_ended_process_is_not_classified() -> None:
     measured = measurement.measure(observation(ended=True), TARGET_RATE)
     assert "outcome" not in measured
     assert measured["rate_mib_per_min"] is None
-    assert "ended" in measured["message"]
+    assert "exited" in measured["message"]

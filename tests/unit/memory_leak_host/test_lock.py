@@ -21,7 +21,7 @@ def test_acquire_waits_for_the_lock_and_release_removes_it(tmp_path: Path, monke
     monkeypatch.setattr(lock, "TIMEOUT_S", 0.2)
     (tmp_path / "lock").write_text("")  # left by a killed run
     held = lock.acquire()
-    with pytest.raises(TimeoutError, match="another run has been at work"):
+    with pytest.raises(TimeoutError, match="another run is still in progress"):
         lock.acquire()
     lock.release(held)
     assert not (tmp_path / "lock").exists()

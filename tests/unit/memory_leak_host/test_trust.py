@@ -141,7 +141,7 @@ def test_a_symlink_of_another_user_is_not_followed_below_a_sticky_directory(shar
     (shared / "app").symlink_to(target)
     paths.create(str(shared / "app" / "log"), b"x")  # root's link is followed
     os.chown(shared / "app", 1, -1, follow_symlinks=False)
-    with pytest.raises(trust.Untrusted, match="is a link of user 1"):
+    with pytest.raises(trust.Untrusted, match="is a symlink of user 1"):
         paths.create(str(shared / "app" / "log"), b"y")
     assert (target / "log").read_bytes() == b"x"
     (shared / "app").unlink()

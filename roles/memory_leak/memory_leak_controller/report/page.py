@@ -1,6 +1,6 @@
-"""report.html: the fleet in a browser, from what status.json holds. One file that needs no network.
+"""Write report.html: the fleet in a browser, from the contents of status.json. One file that needs no network.
 
-The page is a Jinja template (page.html.j2). Its plots are plotly.js from the package plotly; without it the page has none.
+The page is a Jinja template (page.html.j2). Its charts use plotly.js from the package plotly; without it the page has none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..schema import fields
 from .records import replace
 
 MIB = 1024**2
-FEW = 12  # hosts up to which each has a colour and a name in the legend
+FEW = 12  # up to this many hosts, each has its own colour and legend entry
 COLOURS = (
     *("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0"),
     *("#b58900", "#2aa198"),
@@ -41,12 +41,12 @@ class Column(NamedTuple):
 
 
 def environment(*directories: Path) -> Environment:
-    """Return a Jinja environment with the templates in these directories, and with this page's parts (page.css, table.js)."""
+    """Return a Jinja environment with the templates in these directories and this page's parts (page.css, table.js)."""
     return Environment(loader=FileSystemLoader([*directories, TEMPLATES]), autoescape=select_autoescape(["html", "j2"]))
 
 
 def columns() -> list[Column]:
-    """Return the columns of the table: one for each field of a record that has a heading, the message last."""
+    """Return the columns of the table: those of each record field with a heading, the message last."""
     found = []
     for name, (hint, field) in fields(Record).items():
         headings = field.heading.split("|") if field.heading else []
@@ -58,7 +58,7 @@ def columns() -> list[Column]:
 
 
 def write(status: StatusReport, path: Path) -> None:
-    """Write the page for the contents of a status.json."""
+    """Write the page for the contents of status.json."""
     hosts = status["hosts"]
     measured = [host for host in hosts if len(host["samples"]) > 1]
     plotly = _plotly() if measured else None
@@ -82,7 +82,7 @@ def write(status: StatusReport, path: Path) -> None:
 
 
 def _plotly() -> str | None:
-    """Return plotly.js, or None where the package plotly is not installed."""
+    """Return plotly.js, or None if the package plotly is not installed."""
     found = importlib.util.find_spec("plotly")
     if not found or not found.submodule_search_locations:
         return None
@@ -90,12 +90,12 @@ def _plotly() -> str | None:
 
 
 def _as_script(value: Any) -> str:
-    """Return JSON that may stand in a script element: a host's name can't end it."""
+    """Return JSON that is safe in a script element: a host name can't end it."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 def rss_traces(hosts: list[Record]) -> list[Trace]:
-    """Return the RSS of each host against time, and the line that its target rate makes of its first sample."""
+    """Return the RSS of each host over time, and a line from its first sample at its target rate."""
     traces: list[Trace] = []
     for number, host in enumerate(hosts):
         few = len(hosts) <= FEW
@@ -107,7 +107,7 @@ def rss_traces(hosts: list[Record]) -> list[Trace]:
             {
                 "x": times_s,
                 "y": [round(size, 3) for size in sizes],
-                "name": escape(host["host"], quote=False),  # plotly takes it for markup
+                "name": escape(host["host"], quote=False),  # plotly interprets it as markup
                 "legendgroup": host["host"],
                 "mode": "lines",
                 "line": line,
@@ -134,7 +134,7 @@ def rss_traces(hosts: list[Record]) -> list[Trace]:
 
 
 def available_traces(hosts: list[Record]) -> list[Trace]:
-    """Return the memory that each host has available against time."""
+    """Return the available memory of each host over time."""
     few = len(hosts) <= FEW
     return [
         {

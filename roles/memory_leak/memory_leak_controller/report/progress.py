@@ -1,4 +1,4 @@
-"""A progress bar while a fleet is observed, on a terminal where rich is installed: hosts done, and the time left."""
+"""A progress bar for the observation of a fleet, on a terminal if rich is installed: hosts done, and the time left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Bar:
-    """A bar on the terminal that moves with the time that the observation takes, batch by batch of `forks` hosts."""
+    """A bar that advances with time, over the expected duration of the observation in batches of `forks` hosts."""
 
     def __init__(self, hosts: int, observe_s: float, forks: int):
         from rich.progress import BarColumn, Progress, TextColumn
@@ -31,27 +31,27 @@ class Bar:
         self._progress.start()
 
     def _tick(self) -> float:
-        """Return the time, and move the bar on: rich asks for it before it draws."""
+        """Return the time and advance the bar: rich calls this before it draws."""
         now = time.monotonic()
         for task in (getattr(self, "_progress", None) and self._progress.tasks) or []:
             task.completed = min(now - self._began, self._expected_s)
             left = max(0.0, self._expected_s - (now - self._began))
-            task.fields.update(done=self._done, left=f"{left:.0f} s left" if left else "just a moment")
+            task.fields.update(done=self._done, left=f"{left:.0f} s left" if left else "almost done")
         return now
 
     def advance(self) -> None:
-        """Count one more host that is done."""
+        """Count one more host as done."""
         self._done += 1
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
 def start(hosts: int, observe_s: float, forks: int) -> Any:
-    """Show a bar and return it, or None where there is no terminal or no rich.
+    """Show a bar and return it, or None without a terminal or without rich.
 
-    None under ansible-runner too (AWX): its display plugin talks through stdout, of which a bar would take hold.
+    Also None under ansible-runner (AWX): its display plugin communicates over stdout, which a bar would take over.
     """
     if "AWX_ISOLATED_DATA_DIR" in os.environ or not sys.stdout.isatty():
         return None

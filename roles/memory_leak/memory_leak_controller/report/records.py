@@ -1,4 +1,4 @@
-"""The machine-readable results of a run: status.json, status.csv, and the ground truth, one line per host and event.
+"""Write the machine-readable results of a run: status.json, status.csv, and the ground truth, one line per host and event.
 
 status.json is a contract.StatusReport, which docs/status.schema.json describes.
 """
@@ -23,19 +23,19 @@ from ..contract import VARIANTS, GroundTruthLine, Record, StatusReport, Variant
 from ..escaping import cell, printable_values
 from ..schema import fields
 
-LONGEST_NAME = 150  # of a file that is named after a host
+LONGEST_NAME = 150  # of a file named after a host
 BLOCK_BYTES = 1 << 16
 INTERVAL = "rate_ci95_mib_per_min"
 
 
 class NotPrivateError(OSError):
-    """A directory for the answer key that others may read."""
+    """Others can access the directory for the answer key, or a file in it."""
 
 
 def recorded_variant(directory: Path, host: str) -> Variant | None:
-    """Return the variant that the last setup or reset of a host recorded, or None where none did since the last cleanup.
+    """Return the variant that the last setup or reset of a host recorded, or None if there was none since the last cleanup.
 
-    An operation that was refused or failed left the host as it was, so it doesn't count.
+    An operation that was refused or failed did not change the host, so it does not count.
     """
     for text in _lines_backwards(directory / file_name(host)):
         if b'"event": "observation"' in text:
@@ -43,7 +43,7 @@ def recorded_variant(directory: Path, host: str) -> Variant | None:
         try:
             line = json.loads(text)
             event, variant, outcome = line["event"], line["variant"], line["outcome"]
-        except (ValueError, TypeError, KeyError, RecursionError):  # torn
+        except (ValueError, TypeError, KeyError, RecursionError):  # a torn line
             continue
         if event in ("setup", "reset", "cleanup") and outcome not in ("failed", "refused"):
             return cast(Variant, variant) if event != "cleanup" and variant in VARIANTS else None
@@ -51,7 +51,7 @@ def recorded_variant(directory: Path, host: str) -> Variant | None:
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file from its end; none where there is no such file."""
+    """Yield the lines of a file, last first; none if the file does not exist."""
     try:
         descriptor = _open_own(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
@@ -67,23 +67,25 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
 
 
 def _open_own(path: Path, flags: int) -> int:
-    """Open a regular file of this user's and return its descriptor. Raises OSError for any other, which is never waited for."""
+    """Open a regular file of the operator and return its descriptor. Raises OSError for any other file, without blocking."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in _operators() or status.st_mode & 0o022:
         os.close(descriptor)
-        raise NotPrivateError(f"{path} is no regular file of this user's alone: remove it, or choose another directory")
+        raise NotPrivateError(
+            f"{path} must be a regular file that is yours and only you can write: remove it, or choose another directory"
+        )
     return descriptor
 
 
 def _operators() -> set[int]:
-    """Return the users whose files count as the operator's own: this one, root, and who called sudo."""
+    """Return the UIDs whose files count as the operator's: this user, root, and the user who called sudo."""
     caller = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
     return {0, os.geteuid(), *([int(caller)] if caller.isdecimal() else [])}
 
 
 def file_name(host: str) -> str:
-    """Return the name of a host's file of ground truth: no name of a host is a path, nor too long for one."""
+    """Return the name of a host's ground truth file, escaped and shortened if the host name is not a valid file name."""
     name = quote(host, safe="")
     if len(name) > LONGEST_NAME:
         name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(host.encode(errors='surrogatepass')).hexdigest()[:16]}"
@@ -91,13 +93,13 @@ def file_name(host: str) -> str:
 
 
 def base_directory(role: Path) -> Path:
-    """Return where relative report paths start: the project's root in a checkout, else the current directory."""
+    """Return the base of relative report paths: the project's root in a checkout, else the current directory."""
     project = role.parent.parent
     return project if (project / "setup.yml").exists() and "ansible_collections" not in project.parts else Path.cwd()
 
 
 def write(directory: Path, operation: str, hosts: list[Record], now: datetime) -> StatusReport:
-    """Write status.json and status.csv, and return the contents of the first."""
+    """Write status.json and status.csv, and return the contents of status.json."""
     make_directory(directory)
     status = {"generated_at": now.isoformat(timespec="seconds"), "operation": operation, "hosts": hosts}
     replace(directory / "status.json", json.dumps(status, indent=1, allow_nan=False) + "\n")
@@ -106,7 +108,7 @@ def write(directory: Path, operation: str, hosts: list[Record], now: datetime) -
 
 
 def _csv(hosts: list[Record]) -> str:
-    """Return the records as CSV with a heading: the interval in two columns, no samples."""
+    """Return the records as CSV with a header: the interval in two columns, no samples."""
     columns = [name for name in fields(Record) if name not in ("samples", INTERVAL)]
     place = columns.index("rate_mib_per_min") + 1
     columns[place:place] = ["rate_ci95_low_mib_per_min", "rate_ci95_high_mib_per_min"]
@@ -121,7 +123,7 @@ def _csv(hosts: list[Record]) -> str:
 
 
 def replace(path: Path, text: str, private: bool = False) -> None:
-    """Write a file whole or not at all, so that no reader sees half of it; a `private` one for its owner alone."""
+    """Write a file atomically; only its owner can read a `private` one."""
     options = {"dir": path.parent, "prefix": f".{path.name}.", "delete": False, "encoding": "utf-8"}
     with tempfile.NamedTemporaryFile("w", **options) as file:  # type: ignore[call-overload]
         try:
@@ -138,17 +140,17 @@ def replace(path: Path, text: str, private: bool = False) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory. Raises OSError, also where a link of somebody else's leads there, as in a shared directory."""
+    """Create a directory. Raises OSError, also if its path contains another user's symlink, as is possible in /tmp."""
     for way in (directory, *directory.parents):
         if way.is_symlink() and way.lstat().st_uid not in _operators():
-            raise PermissionError(f"{way} is a link of user {way.lstat().st_uid}: choose another directory")
+            raise PermissionError(f"{way} is a symlink of user {way.lstat().st_uid}: choose another directory")
     directory.mkdir(parents=True, exist_ok=True)
 
 
 def append_ground_truth(directory: Path, event: str, record: Record, arrived: datetime) -> None:
-    """Append what is known of a host after an event to HOST.jsonl, in a directory that only its owner reads.
+    """Append the known state of a host after an event to HOST.jsonl, in a directory that only its owner can read.
 
-    `arrived`: when the host's answer arrived, which is when its last sample was taken.
+    `arrived` is when the host's answer arrived, taken as the time of its last sample.
     """
     if not directory.exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -163,8 +165,8 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         raise NotPrivateError(
-            f"memory_leak_ground_truth_dir {directory} has mode {mode:04o}: it holds the answer key, so nobody else may enter "
-            f"it. chmod 0700 {directory}, or choose another directory"
+            f"memory_leak_ground_truth_dir {directory} has mode {mode:04o}: it holds the answer key, so others must not have "
+            f"access. chmod 0700 {directory}, or choose another directory"
         )
     arrived_s = arrived.timestamp()
     taken = record["samples"]
@@ -177,7 +179,7 @@ def append_ground_truth(directory: Path, event: str, record: Record, arrived: da
     text = json.dumps(line, allow_nan=False).encode() + b"\n"
     descriptor = _open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     with os.fdopen(descriptor, "r+b") as file:
-        # Whole lines only, whoever else appends to it, and whatever a writer that was killed left.
+        # Append whole lines only, despite concurrent writers and the torn line of a killed one.
         fcntl.flock(file, fcntl.LOCK_EX)
         end = file.seek(0, os.SEEK_END)
         is_torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"

@@ -1,4 +1,4 @@
-"""The report on a fleet as text: a line per host, worst first, and a line with the counts."""
+"""The fleet report as text: one line per host, worst first, and a summary line."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ HEADINGS = ("host", "outcome", "PID", "RSS MiB", "MiB/min", "ceiling in", "messa
 NUMBERS = slice(2, 6)  # the columns that are aligned to the right
 WORST_FIRST = list(OUTCOMES)
 LONGEST_MESSAGE = 300  # characters; the files have all of it
-MOST_ROWS = 40  # more are not read; then only the hosts that are not as wanted are listed
+MOST_ROWS = 40  # of a larger fleet, only the hosts that are not in the desired state are listed
 
 
 def rows(records: list[Record], exceptions: set[str], everything: bool = False) -> tuple[list[Record], str]:
-    """Return the hosts that are listed, worst first, and the line with the counts.
+    """Return the hosts to list, worst first, and the summary line.
 
-    `exceptions` are the names of the hosts that are not as they should be. Of a large fleet only they are listed, unless
-    `everything` is.
+    `exceptions` are the names of the hosts that are not in the desired state. Of a large fleet only they are listed, unless
+    `everything` is set.
     """
     ordered = sorted(
         records, key=lambda record: (record["host"] not in exceptions, _severity(record), natural(record["host"]))
@@ -43,7 +43,7 @@ def _severity(record: Record) -> int:
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
-    """Return a sort key by which host9 comes before host10."""
+    """Return a sort key that puts host9 before host10."""
     return [(0, int(part[:18])) if number % 2 else (1, part) for number, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
@@ -74,7 +74,7 @@ def span(seconds: float) -> str:
 
 
 def render(listed: list[Record], summary: str) -> str:
-    """Return the report: a table in colours on a terminal where rich is installed, plain columns elsewhere."""
+    """Return the report: a coloured table on a terminal if rich is installed, otherwise plain columns."""
     try:
         if sys.stdout.isatty():
             return _coloured(listed, summary)
@@ -107,7 +107,7 @@ def _coloured(listed: list[Record], summary: str) -> str:
 
 
 def show(console: Any, listed: list[Record], summary: str) -> None:
-    """Print the report on a console of rich."""
+    """Print the report on a rich console."""
     from rich.table import Table
     from rich.text import Text
 

@@ -99,7 +99,7 @@ def test_ground_truth_controlled_by_another_user_is_refused(tmp_path: Path) -> N
         records.recorded_variant(directory, "web1")
     (tmp_path / "link").symlink_to(tmp_path)
     os.chown(tmp_path / "link", 1, -1, follow_symlinks=False)
-    with pytest.raises(PermissionError, match="is a link of user 1"):
+    with pytest.raises(PermissionError, match="is a symlink of user 1"):
         records.append_ground_truth(tmp_path / "link" / "other", "setup", record, NOW)
 
 
@@ -109,7 +109,7 @@ def test_a_symlink_owned_by_another_user_is_refused(tmp_path: Path) -> None:
     records.make_directory(link)
     if os.geteuid() == 0:
         os.chown(link, 1, -1, follow_symlinks=False)
-        with pytest.raises(PermissionError, match="is a link of user 1"):
+        with pytest.raises(PermissionError, match="is a symlink of user 1"):
             records.make_directory(link)
 
 
