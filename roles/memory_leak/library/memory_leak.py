@@ -48,19 +48,19 @@ outcome:
     no privilege, a full or read-only disk.'
   - V(unreachable) - No connection, or no answer before the timeout.
   - 'V(refused) - The host was not touched; the message says why: an invalid value, a unit of that name that is
-    not the role''s, a ceiling that does not fit or is never reached, a directory in the way or one that root does
-    not own.'
+    not the role''s, a ceiling that does not fit into the available memory or would not be reached before the time
+    limit, a directory in the way or one that root does not own.'
   - 'V(stalled) - Measured: alive, but serves no requests.'
   - 'V(off_rate) - Measured: RSS changes, but not at the target rate.'
   - 'V(plateaued) - Measured: serves requests, RSS is flat.'
   - V(crashed) - Killed, or exited with an error.
   - V(oom_killed) - Killed by the OOM killer.
-  - V(expired) - Stopped by its expiry.
+  - V(expired) - Stopped by the host at its time limit, memory_leak_runtime_max.
   - 'V(stopped) - Files exist, but no process: clean exit, systemctl stop, reboot.'
-  - V(running) - Process alive; growth not measured. Includes manual starts.
+  - V(running) - The process is alive; growth was not measured. Also for a workload that was started manually.
   - V(absent) - No trace of the incident is on the host.
-  - 'V(leaking) - Measured for 30 s or more: RSS within 10 % of the target rate, R² of 0.99 or more, at most 2 %
-    of a CPU, requests steady within 5 %.'
+  - 'V(leaking) - Measured for 30 s or more: RSS grows within 10 % of the target rate and linearly (R² of 0.99 or
+    more), CPU use is at most 2 % of one CPU, and the request rate varies by at most 5 %.'
   returned: always
   type: str
   sample: running

@@ -60,7 +60,8 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     "unreachable": Outcome("No connection, or no answer before the timeout.", "red"),
     "refused": Outcome(
         "The host was not touched; the message says why: an invalid value, a unit of that name that is not the role's, a "
-        "ceiling that does not fit or is never reached, a directory in the way or one that root does not own.",
+        "ceiling that does not fit into the available memory or would not be reached before the time limit, a directory in the "
+        "way or one that root does not own.",
         "red",
     ),
     "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),
@@ -68,19 +69,22 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     "plateaued": Outcome("Measured: serves requests, RSS is flat.", "yellow", repair="durable"),
     "crashed": Outcome("Killed, or exited with an error.", "yellow", repair="temporary"),
     "oom_killed": Outcome("Killed by the OOM killer.", "yellow", repair="none"),
-    "expired": Outcome("Stopped by its expiry.", "yellow", repair="none"),
+    "expired": Outcome("Stopped by the host at its time limit, `memory_leak_runtime_max`.", "yellow", repair="none"),
     "stopped": Outcome(
         "Files exist, but no process: clean exit, `systemctl stop`, reboot.", "yellow", repair="temporary"
     ),
     "running": Outcome(
-        "Process alive; growth not measured. Includes manual starts.", "green", RUNNING_OPERATIONS, True
+        "The process is alive; growth was not measured. Also for a workload that was started manually.",
+        "green",
+        RUNNING_OPERATIONS,
+        True,
     ),
     "absent": Outcome(
         "No trace of the incident is on the host.", "grey", frozenset({"cleanup"}), True, repair="temporary"
     ),
     "leaking": Outcome(
-        "Measured for 30 s or more: RSS within 10 % of the target rate, R² of 0.99 or more, at most 2 % of a CPU, "
-        "requests steady within 5 %.",
+        "Measured for 30 s or more: RSS grows within 10 % of the target rate and linearly (R² of 0.99 or more), CPU use is at "
+        "most 2 % of one CPU, and the request rate varies by at most 5 %.",
         "green",
         RUNNING_OPERATIONS,
         True,

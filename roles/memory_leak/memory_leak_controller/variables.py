@@ -56,7 +56,7 @@ TABLE = (
         "str",
         "1G",
         "Memory ceiling at which the OOM killer ends the workload, 32M to 1T (units M, G, T). The host must have "
-        "this and 128 MiB more available.",
+        "this much memory plus 128 MiB available.",
         parsing.memory_max,
         "definition",
         "memory_max_bytes",
@@ -65,8 +65,8 @@ TABLE = (
         "runtime_max",
         "str",
         "4h",
-        "The host ends the workload after this time, 60s to 7d (units s, min, h, d). At its rate it must reach the ceiling "
-        "earlier.",
+        "The host ends the workload after this time, 60s to 7d (units s, min, h, d). At the set rate it must reach the "
+        "ceiling earlier.",
         parsing.runtime_max,
         "definition",
         "runtime_max_s",
@@ -87,7 +87,8 @@ TABLE = (
         "log_file",
         "str",
         "/tmp/memory-leak.log",  # noqa: S108
-        "Standard output and error of the workload. Setup replaces a file that is there.",
+        "Standard output and error of the workload. Setup replaces an existing file if it is the role's, or in a sticky "
+        "directory such as `/tmp`.",
         parsing.file,
         "definition",
     ),
@@ -95,7 +96,7 @@ TABLE = (
         "pid_file",
         "str",
         "/tmp/memory-leak.pid",  # noqa: S108
-        "PID of the workload while it runs. Setup replaces a file that is there.",
+        "PID of the workload while it runs. Setup replaces an existing file as with the log.",
         parsing.file,
         "definition",
     ),
@@ -175,7 +176,7 @@ TABLE = (
         "empty_group",
         "str",
         "error",
-        "What a playbook does if the group `memory_leak` has no hosts: `error`, or `skip` (for job slices).",
+        "What a playbook does if the group `memory_leak` has no hosts: `error`, or `skip` (for AWX job slices).",
         choices=("error", "skip"),
     ),
     Variable(
