@@ -176,6 +176,11 @@ INITIAL_STATES = (
         undo=f"rmdir {LOG}",
     ),
     InitialState(
+        "running, and another user runs the workload too",
+        f"cd /; nohup {AS_NOBODY} python3 {WORKLOAD} >/dev/null 2>&1 & sleep 0.5",
+        "running",
+    ),
+    InitialState(
         "PID file replaced by another user's directory",
         f"rm -f {PID_FILE}; {AS_NOBODY} mkdir {PID_FILE}",
         "running",

@@ -25,6 +25,7 @@ memory_leak_controller.require_own_copy(ROLE)
 from memory_leak_controller import assignment, contract, measurement, report, schema, transport, validation, variables  # noqa: E402
 from memory_leak_controller.contract import EXPECTED_OUTCOME, OPERATIONS, Request, Variant  # noqa: E402
 from memory_leak_controller.escaping import LONGEST_MESSAGE, printable  # noqa: E402
+from memory_leak_controller.parsing import PREFIX  # noqa: E402
 from memory_leak_controller.report import records  # noqa: E402
 
 sys.path.remove(str(ROLE))
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
             return _failure(
                 "refused", f"the arguments are {self._task.args!r}: the only one must be operation, one of {OPERATIONS}"
             )
-        if self._task.delegate_to:
+        if self._task.delegate_to not in (None, task_vars["inventory_hostname"]):
             return _failure("refused", f"delegate_to is {self._task.delegate_to!r}: run the role on the host itself")
         errors = variables.unknown(task_vars)
         values, bad_templates = self._template(task_vars)
@@ -67,7 +68,10 @@ class ActionModule(ActionBase):
         if errors or bad_values:
             return _failure("refused", "; ".join([*errors, *bad_values]))
         host = str(task_vars["inventory_hostname"])
-        variant = _variant(operation, settings, host)
+        try:
+            variant = _variant(operation, settings, host)
+        except OSError as error:
+            return _failure("refused", f"{PREFIX}ground_truth_dir is {settings['ground_truth_dir']!r}: {error}")
         assigned = assignment.apply(definition, settings, host, variant or "leaker")
         may_measure = operation != "cleanup" and not self._task.check_mode
         request: Request = {
@@ -139,7 +143,12 @@ class ActionModule(ActionBase):
 def _variant(operation: str, settings: dict[str, Any], host: str) -> Variant | None:
     """Return the variant of a host: assigned by setup or reset, later as recorded; None if it is unknown."""
     directory = records.base_directory(ROLE) / Path(settings["ground_truth_dir"]).expanduser()
-    recorded = records.recorded_variant(directory, host)
+    try:
+        recorded = records.recorded_variant(directory, host)
+    except OSError:
+        if operation in ("setup", "reset"):
+            raise
+        recorded = None  # the report says so, when it can't be written
     if operation in ("setup", "reset"):
         decided = settings["variant"] or assignment.dealt(settings, host) or recorded or "leaker"
         return cast(Variant, decided)

@@ -213,6 +213,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         if "results" in fields and "outcome" not in fields:  # a loop
             for each in fields["results"]:
+                if each.get("skipped"):
+                    continue
                 self._collect_one(task, host, each, outcome)
         else:
             self._collect_one(task, host, fields, outcome)

@@ -24,12 +24,12 @@ def measure(observation: Observation, target_rate_mib_per_min: float) -> dict[st
     exited. Raises ValueError if the times of the samples do not ascend.
     """
     samples = observation["samples"]
-    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(samples)):
+    if any(later[0] < earlier[0] for earlier, later in itertools.pairwise(samples)):
         raise ValueError("the times of the samples do not ascend")
     taken = schema.empty(contract.Measurement) | {"samples": [sample[:3] for sample in samples]}
     if observation["ended"]:
         return taken | {"message": "the process exited during the observation"}
-    if len(samples) < 5:
+    if len(samples) < 5 or samples[-1][0] == samples[0][0]:
         return taken | {"outcome": "running", "message": f"only {len(samples)} samples were taken"}
     times_s, rss_bytes, _available, processor_s = zip(*samples, strict=True)
     duration_s = times_s[-1] - times_s[0]

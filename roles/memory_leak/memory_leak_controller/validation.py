@@ -89,7 +89,7 @@ def _is_of_another_kind(value: Any, kind: str) -> bool:
     if kind in ("int", "float"):
         # It would expand 1e999999999 to all its digits.
         return isinstance(value, bool) or (kind == "int" and "e" in str(value).lower())
-    return kind == "str" and not isinstance(value, str | int | float)
+    return kind == "str" and (value is None or isinstance(value, list | dict | tuple | set | bytes))
 
 
 def _expected(variable: Variable) -> str:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from memory_leak_controller.contract import Definition
 
 MOST_BYTES = 65536
+SPELLINGS = {
+    **dict.fromkeys(("true", "1", "on"), "yes"),
+    **dict.fromkeys(("false", "0", "0s", "off"), "no"),
+    **dict.fromkeys(("sigkill", "kill"), "9"),
+}
 SIZE_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 # Settings that setup leaves unset, with their defaults. These would give the service more privileges.
 NOT_SET = {
@@ -70,10 +75,4 @@ def _normal(key: str, value: str) -> str:
         return "exec"
     if key == "RuntimeMaxSec":
         return str(service.seconds(value)) if value != "infinity" else value
-    return (
-        {"true": "yes", "1": "yes", "on": "yes", "false": "no", "0": "no", "off": "no", "sigkill": "9"}.get(
-            value.lower(), value
-        )
-        if not key.startswith("Memory")
-        else value
-    )
+    return value if key.startswith("Memory") else SPELLINGS.get(value.lower(), value)

@@ -64,7 +64,11 @@ class Host:
 
     def _may_be_of_manual_start(self, path: str) -> bool:
         """Return whether an unproven log or PID file, root's in a sticky directory, may come from a manual start."""
-        return path in self.outputs and trust.is_sticky(os.path.dirname(path)) and os.lstat(path).st_uid == 0
+        try:
+            is_roots = os.lstat(path).st_uid == 0
+        except OSError:  # a user's own file system
+            return False
+        return path in self.outputs and trust.is_sticky(os.path.dirname(path)) and is_roots
 
     @property
     def states(self) -> dict[str, dict[str, str]]:
@@ -97,9 +101,14 @@ class Host:
     def started_by_hand(self) -> list[int]:
         """Return the PIDs of the processes that run the workload outside the managed units."""
         outside = [pid for pid, unit in self.unit_of.items() if unit is None]
+        return [pid for pid in outside if pid not in self.in_units] if outside else []
+
+    @property
+    def in_units(self) -> set[int]:
+        """Return the PIDs of the processes of the managed units."""
         # A drop-in may have moved a unit to another slice: MainPID still identifies its process.
-        main = {int(state["MainPID"]) for state in self.states.values()} if outside and self.units else set()
-        return [pid for pid in outside if pid not in main]
+        main = {int(state["MainPID"]) for state in self.states.values()}
+        return main | {pid for pid, unit in self.unit_of.items() if unit}
 
     def drop_in_changes(self, name: str, lasting: bool = False) -> list[str]:
         """Return the changes that drop-ins make to the command and safety settings of the wanted unit or a managed one.

@@ -114,7 +114,9 @@ def cleanup(host: Host, request: Request) -> Found:
     }
     if request["check"]:
         removed = [
-            path for _description, function, (path, *_) in steps if function in (paths.remove, paths.remove_directory)
+            path
+            for _description, function, (path, *_) in steps + last_steps
+            if function in (paths.remove, paths.remove_directory)
         ]
         protected = list(filter(None, map(trust.removal_problem, removed)))
         if protected:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import time
 
 from memory_leak_host import proc
 
@@ -76,18 +77,31 @@ def read(path: str, most_bytes: int, of: Owner, offset: int = 0, root: str = "/"
 
 
 def close_all_but(descriptor: int) -> None:
-    """Close a child's inherited file descriptors except one: a child that is stuck for good must not hold the lock."""
+    """Close a child's inherited file descriptors except one.
+
+    A child that is stuck for good must neither hold the lock nor the connection, whose end the controller waits for.
+    """
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, descriptor + 100)
 
 
 def end_child(child: int, is_stuck: bool) -> int | None:
-    """Wait for a child and return its status. If it is stuck, kill it, do not wait for it to exit, and return None."""
-    if is_stuck:
-        os.kill(child, 9)
-        os.waitpid(child, os.WNOHANG)
-        return None
-    return os.waitpid(child, 0)[1]
+    """Wait for a child and return its status. If it is stuck, also on exit, kill it, do not wait for it, and return None."""
+    deadline = time.monotonic() + (0 if is_stuck else TIMEOUT_S)
+    delay_s = 0.0005
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, os.WNOHANG)
+            return None
+        time.sleep(delay_s)
+        delay_s = min(0.05, delay_s * 2)
 
 
 def _copy(place: int, descriptors: int, most_bytes: int, offset: int, inlet: int) -> None:

@@ -112,7 +112,7 @@ def removable_directories(directory: str, emptied: list[str]) -> list[str]:
             continue
         except NotADirectoryError:
             break
-        if others or status.st_uid != 0 or path in trust.mount_points():
+        if others or status.st_uid != 0 or os.path.realpath(path) in trust.mount_points():
             break
         found.append(path)
         gone.add(path)

@@ -166,10 +166,11 @@ def removal_steps(host: Host, keep_directory: str | None = None) -> list[Step]:
 
 def _ending_steps(host: Host) -> list[Step]:
     """Return the step that ends manually started processes, if there are any."""
+    if not host.started_by_hand:
+        return []
     pids = ", ".join(map(str, host.started_by_hand))
-    return (
-        [(f"end manually started processes (PID {pids})", processes.end, (host.workloads, host.known))] if pids else []
-    )
+    arguments = (host.workloads, host.known, host.in_units)
+    return [(f"end manually started processes (PID {pids})", processes.end, arguments)]
 
 
 def forgetting_steps() -> list[Step]:

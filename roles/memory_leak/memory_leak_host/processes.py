@@ -120,8 +120,8 @@ def measure(pid: int) -> Measured | None:
     }
 
 
-def end(workloads: list[str], known: bytes, patience_s: float = 5) -> None:
-    """End all processes that run one of these scripts: SIGTERM first, then SIGKILL until none is left.
+def end(workloads: list[str], known: bytes, spared: Iterable[int] = (), patience_s: float = 5) -> None:
+    """End all processes that run one of these scripts, except those of units: SIGTERM first, then SIGKILL until none is left.
 
     They are stopped before they are killed, so that none can start another. Each phase takes up to `patience_s`. Raises
     TimeoutError if a process is left. Those started in the meantime do not count: a user could start more for ever.
@@ -129,21 +129,21 @@ def end(workloads: list[str], known: bytes, patience_s: float = 5) -> None:
     import signal  # imported late: rarely needed, and slower than all other imports together
 
     began_s = proc.uptime_s()
-    _wait(_send(workloads, known, (signal.SIGTERM, signal.SIGCONT)), patience_s)
+    _wait(_send(workloads, known, spared, (signal.SIGTERM, signal.SIGCONT)), patience_s)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        _wait(_send(workloads, known, (signal.SIGSTOP,)), 0)
-        killed = _send(workloads, known, (signal.SIGKILL,))
+        _wait(_send(workloads, known, spared, (signal.SIGSTOP,)), 0)
+        killed = _send(workloads, known, spared, (signal.SIGKILL,))
         if not killed:
             return
         _wait(killed, 0.5)
-    left = [pid for pid in _running(workloads, known) if not _is_newer(pid, began_s)]
+    left = [pid for pid in _running(workloads, known, spared) if not _is_newer(pid, began_s)]
     if left:
         raise TimeoutError(f"still running after SIGKILL: PID {', '.join(map(str, left))}")
 
 
-def _running(workloads: list[str], known: bytes) -> list[int]:
-    return list(scripts.running(scripts.pythons(), workloads, known, workloads))
+def _running(workloads: list[str], known: bytes, spared: Iterable[int]) -> list[int]:
+    return list(scripts.running([pid for pid in scripts.pythons() if pid not in spared], workloads, known, workloads))
 
 
 def _is_newer(pid: int, than_s: float) -> bool:
@@ -152,12 +152,12 @@ def _is_newer(pid: int, than_s: float) -> bool:
     return found is None or found.start_ticks / os.sysconf("SC_CLK_TCK") > than_s
 
 
-def _send(workloads: list[str], known: bytes, signals: tuple[int, ...]) -> dict[int, int]:
+def _send(workloads: list[str], known: bytes, spared: Iterable[int], signals: tuple[int, ...]) -> dict[int, int]:
     """Send signals to all processes that run the scripts, and return the PIDs of those that got them, by pidfd."""
     import signal
 
     handles = {}
-    for pid in _running(workloads, known):
+    for pid in _running(workloads, known, spared):
         try:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:

@@ -42,7 +42,9 @@ def observe(pid: int, seconds: float) -> Observation:
         samples.append([round(now_s, 3), *sample[1:]])
         if now_s - samples[0][0] >= seconds:
             break
-        time.sleep(max(0, min(len(samples) * interval_s, seconds + samples[0][0]) - (time.monotonic() - began)))
+        # The next tick that is still to come: after a stall, missed samples are not made up for.
+        tick = int(now_s / interval_s) + 1
+        time.sleep(max(0, min(tick * interval_s, seconds + samples[0][0]) - (time.monotonic() - began)))
         sample = _sample(pid)
     ended = not (first and sample and sample[0] == first[0])
     return {"samples": samples, "request_rates": _request_rates(pid, log_bytes), "ended": ended}

@@ -24,7 +24,7 @@ LONG_WITH_VALUE = ("--check-hash-based-pycs",)
 RUNNERS = ("cProfile", "pdb", "profile", "trace")  # modules that run the script given to them
 DELETED = " (deleted)"
 STDIN = "-"
-EXAMINATION_TIMEOUT_S = 1.0  # per process
+EXAMINATION_TIMEOUT_S = 2.0  # per process
 
 
 def script_argument(command: list[str]) -> str | None:
@@ -81,8 +81,8 @@ def running(pids: list[int], scripts: list[str], known: bytes, proven: Iterable[
     """Return which of these processes run one of these scripts, and which one.
 
     The file decides, not its name: it is the file at the path, or root's and begins with `known`, whatever its name. If the
-    file is gone, the name counts if the path is `proven` to be the role's. A process that can't be examined in time counts as
-    running none.
+    file is gone, the name counts for root's processes, and for others if the path is `proven` to be the role's. A process that
+    can't be examined in time counts as running none.
     """
     found = {}
     left = pids
@@ -131,10 +131,12 @@ def _place(pid: int, scripts: list[str], known: bytes, proven: set[str]) -> int:
     if status and known and status.st_uid == 0 and _begins_with(seen, status, known):
         return 0
     if not status or not status.st_nlink:
-        # The file is gone: only the command line is left, which anyone can imitate.
+        # The file is gone: only the command line is left, which any user can imitate.
+        owner = owner_access.owner(pid)
+        is_roots = owner is not None and owner[0] == 0
         names = {os.path.normpath(named), os.path.realpath(named)}
         for place, script in enumerate(scripts):
-            if script in proven and names & {script, os.path.realpath(script)}:
+            if (is_roots or script in proven) and names & {script, os.path.realpath(script)}:
                 return place
     return -1
 
@@ -164,10 +166,17 @@ def _status(path: str) -> os.stat_result | None:
 
 def _begins_with(path: str, status: os.stat_result, known: bytes) -> bool:
     """Return whether a regular file begins with `known`. Nothing else is opened."""
+    opened = []
     try:
-        place = os.open(path, owner_access.O_PATH)  # does not open the file itself: no effect on a FIFO or device
-        if not stat.S_ISREG(status.st_mode) or not os.path.samestat(os.fstat(place), status):
+        opened.append(
+            os.open(path, owner_access.O_PATH)
+        )  # does not open the file itself: no effect on a FIFO or device
+        if not stat.S_ISREG(status.st_mode) or not os.path.samestat(os.fstat(opened[0]), status):
             return False
-        return os.read(os.open(f"/proc/self/fd/{place}", os.O_RDONLY), len(known)) == known
+        opened.append(os.open(f"/proc/self/fd/{opened[0]}", os.O_RDONLY))
+        return os.read(opened[1], len(known)) == known
     except OSError:
         return False
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)

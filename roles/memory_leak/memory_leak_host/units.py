@@ -81,7 +81,7 @@ def has_failed(state: dict[str, str]) -> bool:
 def lifetime_s(state: dict[str, str]) -> float:
     """Return how many seconds an exited unit was up."""
     started, ended = (int(state.get(f"{event}TimestampMonotonic") or 0) for event in ("ExecMainStart", "InactiveEnter"))
-    return (ended - started) / 1e6
+    return (ended - started) / 1e6 if ended > started else float("inf")
 
 
 def _is_settled(state: dict[str, str]) -> bool:

@@ -81,14 +81,14 @@ def main() -> int:
     parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
     parser.add_argument("--report-dir", type=Path, required=True, help="directory for grades.json and grades.html")
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
-    parser.add_argument("--variables", default="", help="the playbook's variables as JSON; fails if one is invalid")
+    parser.add_argument("--variables", action="store_true", help="validate a playbook's variables: JSON on stdin")
     version.add_option(parser)
     chosen = parser.parse_args()
     wrong_version = version.mismatch(chosen.for_version)
     if wrong_version:
         return _complain(wrong_version)
     if chosen.variables:
-        problems = _bad_variables(json.loads(chosen.variables))
+        problems = _bad_variables(json.load(sys.stdin))
         if problems:
             return _complain("; ".join(problems))
     for directory in (chosen.diagnoses, chosen.ground_truth):

@@ -12,6 +12,7 @@ from typing import cast
 from urllib.parse import unquote
 
 from memory_leak_controller.contract import OUTCOMES, GroundTruthLine
+from memory_leak_controller.report import records
 from memory_leak_controller.schema import misfit
 
 MIB = 1024**2
@@ -113,7 +114,7 @@ def _load(path: Path, problems: list[str] | None) -> GroundTruth:
             runs.setdefault((line["pid"], str(line["started_at"])), []).append(line)
     variant = _variant(lines)
     return GroundTruth(
-        host=lines[-1]["host"] if lines else unquote(path.stem),
+        host=_host(path, lines),
         variant=variant,
         # On a leaking host, a run that was measured as flat is the service after a fix.
         runs=tuple(
@@ -150,9 +151,15 @@ def _variant(lines: list[GroundTruthLine]) -> str:
     return str((decided or named)[-1]["variant"]) if named else LEAKER
 
 
+def _host(path: Path, lines: list[GroundTruthLine]) -> str:
+    """Return the host that a file is about: the one in its lines, unless the file is named after another, as a copy may be."""
+    named = lines[-1]["host"] if lines else ""
+    return named if records.file_name(named) == path.name else unquote(path.stem)
+
+
 def _repair(lines: list[GroundTruthLine]) -> Repair | None:
     """Return the effect of a fix from the last line, or None if it is not an observation or measured nothing."""
-    started = [line for line in lines if line["event"] in ("setup", "reset")]
+    started = [line for line in lines if line["event"] in ("setup", "reset") and line["outcome"] not in NOT_DONE]
     if not started or lines[-1]["event"] != "observation":
         return None
     last = lines[-1]

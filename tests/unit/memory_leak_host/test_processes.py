@@ -23,6 +23,13 @@ def test_end_terminates_only_the_script_even_if_stopped(launch: Launch, script: 
     assert bystander.poll() is None
 
 
+def test_end_spares_the_processes_of_units(launch: Launch, script: Path) -> None:
+    of_unit, manual = launch(PYTHON, str(script)), launch(PYTHON, str(script))
+    processes.end([str(script)], b"", [of_unit.pid])
+    assert manual.wait(timeout=1) == -15
+    assert of_unit.poll() is None
+
+
 def test_measure_reads_memory_and_age(launch: Launch, script: Path) -> None:
     process = launch(PYTHON, str(script))
     measured = processes.measure(process.pid)

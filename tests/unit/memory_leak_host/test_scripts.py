@@ -113,7 +113,6 @@ def test_a_script_in_a_removed_or_renamed_directory_is_found(launch: Launch, tmp
         if change == "remove":
             shutil.rmtree(home)
             assert find(str(script), KNOWN, proven=True) == sorted([relative.pid, absolute.pid])
-            assert find(str(script), KNOWN) == []  # all that is left is a command line
         else:
             home.rename(tmp_path / "renamed")
             assert find(str(script), KNOWN, proven=True) == sorted([relative.pid, absolute.pid])

@@ -73,7 +73,7 @@ def _open_own(path: Path, flags: int) -> int:
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in _operators() or status.st_mode & 0o022:
         os.close(descriptor)
         raise NotPrivateError(
-            f"{path} must be a regular file that is yours and only you can write: remove it, or choose another directory"
+            f"{path} must be a regular file that is yours and only you can write: use chown or chmod, or choose another directory"
         )
     return descriptor
 
