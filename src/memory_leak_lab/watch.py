@@ -111,8 +111,19 @@ def table(history: dict[str, list[Sample]]) -> Table:
 def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, list[Sample]]:
     """Sample the fleet for `seconds`, or until interrupted; show its growth and return the samples by host."""
     history: dict[str, list[Sample]] = {}
+    with Live(table(history), console=console, auto_refresh=False) as live:
+        _sample_until_interrupted(live, history, inventory, seconds, console)
+        live.update(table(history), refresh=True)
+    console.print()
+    return history
+
+
+def _sample_until_interrupted(
+    live: Live, history: dict[str, list[Sample]], inventory: str, seconds: float | None, console: Console
+) -> None:
+    """Add samples to the history and show it, for `seconds` or until interrupted."""
     began = time.monotonic()
-    with Live(table(history), console=console, auto_refresh=False) as live, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
         while not history or seconds is None or time.monotonic() - began < seconds:
             asked = time.monotonic()
             for sample in ask(inventory):
@@ -120,14 +131,13 @@ def watch(inventory: str, seconds: float | None, console: Console) -> dict[str, 
             if console.is_terminal:
                 live.update(table(history), refresh=True)
             else:
-                sizes = (
-                    f"{host} {(samples[-1]['rss_bytes'] or 0) / 1024**2:6.1f} MiB" for host, samples in history.items()
-                )
+                sizes = (f"{host} {_size_or_outcome(samples[-1])}" for host, samples in history.items())
                 console.print(f"{asked - began:3.0f} s  {'  '.join(sizes)}", highlight=False, markup=False)
             time.sleep(max(0, INTERVAL_S - (time.monotonic() - asked)))
-        live.update(table(history), refresh=True)
-    console.print()
-    return history
+
+
+def _size_or_outcome(sample: Sample) -> str:
+    return f"{sample['rss_bytes'] / 1024**2:6.1f} MiB" if sample["rss_bytes"] else str(sample["outcome"])
 
 
 def save_picture(history: dict[str, list[Sample]], path: Path) -> None:

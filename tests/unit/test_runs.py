@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.stub_hosts import StubHosts, answer, play
+from helpers.stub_hosts import StubHosts, answer, observation, play
 
 
 @pytest.fixture
@@ -87,3 +87,40 @@ def test_files_are_written_although_the_terminal_is_gone(hosts: StubHosts) -> No
     assert status != 0
     assert hosts.status().keys() == {"a", "b"}
     assert hosts.truth("b") == [("setup", "leaker")]
+
+
+def test_a_status_measures_against_the_rate_of_the_setup(tmp_path: Path) -> None:
+    """Its own variables may be others: here the default of 30 MiB/min, and the hosts grow by that."""
+    hosts = StubHosts(tmp_path, {"a": answer(observation=observation())})
+    hosts.run("setup", "-e", "memory_leak_rate_mib_per_min=60")
+    hosts.run("status", "-e", "memory_leak_observe_seconds=60")
+    assert hosts.status()["a"]["outcome"] == "off_rate"
+    assert "not 60" in hosts.status()["a"]["message"]
+    hosts.run("setup")
+    hosts.run("status", "-e", "memory_leak_observe_seconds=60", "-e", "memory_leak_rate_mib_per_min=60")
+    assert hosts.status()["a"]["outcome"] == "leaking"
+
+
+def test_check_mode_says_so_and_writes_no_report(hosts: StubHosts) -> None:
+    hosts.run("setup")
+    _status, output = hosts.run("cleanup", "--check")
+    assert "check mode: predicted, nothing was changed" in output
+    assert {record["outcome"] for record in hosts.status().values()} == {"running"}
+
+
+def test_a_fleet_without_a_leaker_is_warned_about(hosts: StubHosts) -> None:
+    _status, output = hosts.run("setup", "-e", "memory_leak_control_percent=100")
+    assert "no host is a leaker" in output
+    _status, output = hosts.run("setup")
+    assert "variants: a, b not a leaker, as set or recorded by an earlier setup" in output
+
+
+def test_an_unreadable_ground_truth_does_not_prevent_cleanup(hosts: StubHosts, tmp_path: Path) -> None:
+    hosts.run("setup")
+    (tmp_path / "r" / "truth" / "a.jsonl").chmod(0o666)
+    status, output = hosts.run("setup")
+    assert status != 0
+    assert "memory_leak_ground_truth_dir is" in output
+    status, output = hosts.run("cleanup")
+    assert status != 0  # the report could not be written
+    assert "a     running" in output  # but the host was contacted

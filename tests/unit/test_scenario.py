@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 
 from helpers.project import PROJECT
@@ -42,6 +43,21 @@ def test_brief_does_not_reveal_the_answer(tmp_path: Path) -> None:
     assert "measurements" in brief
     for word in ("memory", "leak", "cache", "evict", "rss", "python", "oom", "grow"):
         assert word not in brief.lower()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ({}, None),
+        ({"memory_leak_report_dir": ["x"]}, "memory_leak_report_dir is"),
+        ({"memory_leak_report_dri": "x"}, "memory_leak_report_dri: no variable of this role"),
+    ],
+)
+def test_brief_validates_its_variables(tmp_path: Path, variable: dict[str, Any], message: str | None) -> None:
+    command = ["ansible-playbook", str(PROJECT / "playbooks/brief.yml"), "--check", "-e", json.dumps(variable)]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (message is None), done.stdout + done.stderr
+    assert message is None or message in " ".join((done.stdout + done.stderr).split())
 
 
 def test_the_scenario_is_not_sent_to_hosts() -> None:

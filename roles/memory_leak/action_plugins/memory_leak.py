@@ -69,9 +69,10 @@ class ActionModule(ActionBase):
             return _failure("refused", "; ".join([*errors, *bad_values]))
         host = str(task_vars["inventory_hostname"])
         try:
-            variant = _variant(operation, settings, host)
+            recorded = _recorded(operation, settings, host)
         except OSError as error:
             return _failure("refused", f"{PREFIX}ground_truth_dir is {settings['ground_truth_dir']!r}: {error}")
+        variant = _variant(operation, settings, host, recorded)
         assigned = assignment.apply(definition, settings, host, variant or "leaker")
         may_measure = operation != "cleanup" and not self._task.check_mode
         request: Request = {
@@ -82,7 +83,12 @@ class ActionModule(ActionBase):
             "install_locations": assignment.INSTALL_LOCATIONS,
             "observe_s": settings["observe_s"] if may_measure else 0,
         }
-        found = self._ask_host(request, task_vars)
+        target_rate = assigned["target_rate_mib_per_min"]
+        if operation == "status" and recorded and recorded.target_rate_mib_per_min:
+            target_rate = recorded.target_rate_mib_per_min  # that of the setup, which may have had other variables
+        found = self._ask_host(request, target_rate, task_vars)
+        if operation in ("setup", "reset") and found["pid"] is not None:
+            found["target_rate_mib_per_min"] = target_rate  # as started, whatever the host answers
         found["variant"] = variant
         found["as_expected"] = None
         found["ground_truth_dir"] = settings["ground_truth_dir"]
@@ -103,7 +109,7 @@ class ActionModule(ActionBase):
                 errors.append(f"{name} is {validation.shown(task_vars[name])}: {error}")
         return values, errors
 
-    def _ask_host(self, request: Request, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _ask_host(self, request: Request, target_rate: float, task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = transport.ask(self, transport.program(LIBRARY, request), task_vars, request["observe_s"])
         if isinstance(answer, str):
             return _failure("failed", answer)
@@ -125,9 +131,7 @@ class ActionModule(ActionBase):
             del found["warnings"]
         observation = found.pop("observation")
         try:
-            measured = observation and measurement.measure(
-                observation, request["definition"]["target_rate_mib_per_min"]
-            )
+            measured = observation and measurement.measure(observation, target_rate)
         except ValueError as error:
             return _failure("failed", f"the host's answer does not fit the contract: {error}")
         if measured:
@@ -140,19 +144,26 @@ class ActionModule(ActionBase):
         return found
 
 
-def _variant(operation: str, settings: dict[str, Any], host: str) -> Variant | None:
-    """Return the variant of a host: assigned by setup or reset, later as recorded; None if it is unknown."""
+def _recorded(operation: str, settings: dict[str, Any], host: str) -> records.RecordedSetup | None:
+    """Return what the host's last setup recorded. Raises OSError if that is unreadable and a setup or reset needs it."""
     directory = records.base_directory(ROLE) / Path(settings["ground_truth_dir"]).expanduser()
     try:
-        recorded = records.recorded_variant(directory, host)
+        return records.recorded_setup(directory, host)
     except OSError:
         if operation in ("setup", "reset"):
             raise
-        recorded = None  # the report says so, when it can't be written
+        return None  # the report says so, when it can't be written
+
+
+def _variant(
+    operation: str, settings: dict[str, Any], host: str, recorded: records.RecordedSetup | None
+) -> Variant | None:
+    """Return the variant of a host: assigned by setup or reset, later as recorded; None if it is unknown."""
+    recorded_variant = recorded.variant if recorded else None
     if operation in ("setup", "reset"):
-        decided = settings["variant"] or assignment.dealt(settings, host) or recorded or "leaker"
+        decided = settings["variant"] or assignment.dealt(settings, host) or recorded_variant or "leaker"
         return cast(Variant, decided)
-    return assignment.variant(settings, host, recorded)
+    return assignment.variant(settings, host, recorded_variant)
 
 
 def _as_text(definition: dict[str, Any] | None) -> str:

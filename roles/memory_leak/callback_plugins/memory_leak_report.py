@@ -162,14 +162,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         # With an option of type bool, Ansible would silently skip this callback if the value is invalid.
         everything = boolean(self.get_option("all_hosts"), strict=False)
         listed, summary = table.rows(run.hosts(), exceptions, everything)
-        self._display.display("\n" + table.render(listed, summary))
+        note = "\ncheck mode: predicted, nothing was changed" if run.check_mode else ""
+        self._display.display(f"\n{table.render(listed, summary)}{note}")
         shares = {name: run.settings[f"{name}_percent"] for name in ("control", "decoy")}
         if run.operation in ("setup", "reset") and any(shares.values()):
             counts = Counter(host["variant"] for host in run.hosts())
             dealt = ", ".join(f"{counts[variant]} {variant}" for variant in contract.VARIANTS)
             self._display.display(f"variants: {dealt} (the percentages are probabilities for each host)")
+            if not counts["leaker"]:
+                self._display.warning("no host is a leaker: lower the percentages or choose another memory_leak_seed")
             for name in (name for name, percent in shares.items() if percent and not counts[name]):
                 self._display.warning(f"no host is a {name}: raise memory_leak_{name}_percent or choose another seed")
+        elif run.operation in ("setup", "reset"):
+            kept = sorted(host["host"] for host in run.hosts() if host["variant"] in ("control", "decoy"))
+            if kept:
+                self._display.display(
+                    f"variants: {', '.join(kept)} not a leaker, as set or recorded by an earlier setup"
+                )
 
     def _write(self) -> list[str]:
         """Write the files with the last operation of each host, and return error messages."""
@@ -193,7 +202,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             raw = [{**run.raw[host["host"]], **host} for host in run.hosts()]
             records.replace(Path(records_file).absolute(), json.dumps(raw, indent=2, allow_nan=False) + "\n")
 
-        return _attempt([write_status, write_page, *([write_records] if records_file else [])])
+        # What check mode predicts has not happened.
+        files = [] if last.check_mode else [write_status, write_page]
+        return _attempt([*files, *([write_records] if records_file else [])])
 
     def _read_settings(self, host: Any, task: Any) -> dict[str, Any]:
         """Return a host's settings that stay on the controller, with defaults instead of invalid values."""

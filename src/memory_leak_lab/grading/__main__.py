@@ -77,9 +77,15 @@ def table(records: list[dict[str, Any]]) -> Table:
 def main() -> int:
     """Run from the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="memory-leak-grade", description=__doc__)
-    parser.add_argument("--diagnoses", type=Path, required=True, help="directory of HOST.md, HOST.NAME.md, fleet.md")
-    parser.add_argument("--ground-truth", type=Path, required=True, help="directory of HOST.jsonl")
-    parser.add_argument("--report-dir", type=Path, required=True, help="directory for grades.json and grades.html")
+    parser.add_argument(
+        "--diagnoses", type=Path, default=Path("reports/diagnoses"), help="directory of HOST.md, HOST.NAME.md, fleet.md"
+    )
+    parser.add_argument(
+        "--ground-truth", type=Path, default=Path("reports/ground_truth"), help="directory of HOST.jsonl"
+    )
+    parser.add_argument(
+        "--report-dir", type=Path, default=Path("reports"), help="directory for grades.json and grades.html"
+    )
     parser.add_argument("--judge", action="store_true", help="let a language model judge cause and mitigation")
     parser.add_argument("--variables", action="store_true", help="validate a playbook's variables: JSON on stdin")
     version.add_option(parser)

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import quote
 
 from ..contract import VARIANTS, GroundTruthLine, Record, StatusReport, Variant
@@ -32,8 +32,15 @@ class NotPrivateError(OSError):
     """Others can access the directory for the answer key, or a file in it."""
 
 
-def recorded_variant(directory: Path, host: str) -> Variant | None:
-    """Return the variant that the last setup or reset of a host recorded, or None if there was none since the last cleanup.
+class RecordedSetup(NamedTuple):
+    """What the last setup or reset of a host recorded."""
+
+    variant: Variant
+    target_rate_mib_per_min: float | None
+
+
+def recorded_setup(directory: Path, host: str) -> RecordedSetup | None:
+    """Return what the last setup or reset of a host recorded, or None if there was none since the last cleanup.
 
     An operation that was refused or failed did not change the host, so it does not count.
     """
@@ -43,10 +50,13 @@ def recorded_variant(directory: Path, host: str) -> Variant | None:
         try:
             line = json.loads(text)
             event, variant, outcome = line["event"], line["variant"], line["outcome"]
+            rate = line.get("target_rate_mib_per_min")
         except (ValueError, TypeError, KeyError, RecursionError):  # a torn line
             continue
         if event in ("setup", "reset", "cleanup") and outcome not in ("failed", "refused"):
-            return cast(Variant, variant) if event != "cleanup" and variant in VARIANTS else None
+            if event == "cleanup" or variant not in VARIANTS:
+                return None
+            return RecordedSetup(variant, rate if isinstance(rate, float) else None)
     return None
 
 
@@ -73,7 +83,7 @@ def _open_own(path: Path, flags: int) -> int:
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in _operators() or status.st_mode & 0o022:
         os.close(descriptor)
         raise NotPrivateError(
-            f"{path} must be a regular file that is yours and only you can write: use chown or chmod, or choose another directory"
+            f"{path} must be a regular file that is yours and only you can write: use chown or chmod, or another directory"
         )
     return descriptor
 

@@ -23,6 +23,7 @@ SCHEMA = json.loads((PROJECT / "docs" / "status.schema.json").read_text())
 GROUND_TRUTH_SCHEMA = json.loads((PROJECT / "docs" / "ground-truth.schema.json").read_text())
 
 
+NOTHING = records.RecordedSetup("leaker", None)
 NOW = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
 
@@ -91,12 +92,12 @@ def test_ground_truth_controlled_by_another_user_is_refused(tmp_path: Path) -> N
     with pytest.raises(OSError):  # by the kernel or by the check
         records.append_ground_truth(directory, "setup", record, NOW)
     with pytest.raises(records.NotPrivateError):
-        records.recorded_variant(directory, "web1")
+        records.recorded_setup(directory, "web1")
     (directory / "web1.jsonl").unlink()
     (directory / "web1.jsonl").write_text('{"event": "setup", "variant": "decoy", "outcome": "running"}\n')
     os.chown(directory / "web1.jsonl", 1, -1)
     with pytest.raises(records.NotPrivateError):
-        records.recorded_variant(directory, "web1")
+        records.recorded_setup(directory, "web1")
     (tmp_path / "link").symlink_to(tmp_path)
     os.chown(tmp_path / "link", 1, -1, follow_symlinks=False)
     with pytest.raises(PermissionError, match="is a symlink of user 1"):
@@ -115,7 +116,7 @@ def test_a_symlink_owned_by_another_user_is_refused(tmp_path: Path) -> None:
 
 def test_the_recorded_variant_is_kept_from_the_last_setup_until_cleanup(tmp_path: Path) -> None:
     directory = tmp_path / "ground_truth"
-    assert records.recorded_variant(directory, "web1") is None
+    assert records.recorded_setup(directory, "web1") is None
 
     def append(event: str, variant: str | None, outcome: str = "running") -> None:
         record = contract.record("web1", outcome, result(variant=variant))
@@ -123,21 +124,21 @@ def test_the_recorded_variant_is_kept_from_the_last_setup_until_cleanup(tmp_path
 
     append("setup", "decoy")
     append("observation", "leaker")
-    assert records.recorded_variant(directory, "web1") == "decoy"
+    assert (records.recorded_setup(directory, "web1") or NOTHING).variant == "decoy"
     with (directory / "web1.jsonl").open("a") as file:
         file.write('{"event": "setup", "varia')  # torn
-    assert records.recorded_variant(directory, "web1") == "decoy"
+    assert (records.recorded_setup(directory, "web1") or NOTHING).variant == "decoy"
     append("cleanup", "decoy")
-    assert records.recorded_variant(directory, "web1") is None
+    assert records.recorded_setup(directory, "web1") is None
     append("reset", "control")
-    assert records.recorded_variant(directory, "web1") == "control"
+    assert (records.recorded_setup(directory, "web1") or NOTHING).variant == "control"
     for _observation in range(200):  # more than a block of the file
         append("observation", None)
-    assert records.recorded_variant(directory, "web1") == "control"
+    assert (records.recorded_setup(directory, "web1") or NOTHING).variant == "control"
     for outcome in ("refused", "failed"):
         append("setup", "leaker", outcome)
         append("cleanup", "leaker", outcome)
-    assert records.recorded_variant(directory, "web1") == "control"
+    assert (records.recorded_setup(directory, "web1") or NOTHING).variant == "control"
 
 
 def test_text_from_a_host_cannot_be_a_formula_in_the_csv(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ def test_a_host_name_is_never_used_as_a_path(tmp_path: Path, host: str) -> None:
     records.append_ground_truth(directory, "setup", contract.record(host, "running", result()), NOW)
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert file.parent == directory
-    assert records.recorded_variant(directory, host) == "leaker"
+    recorded = records.recorded_setup(directory, host)
+    assert recorded and recorded.variant == "leaker"
     records.write(tmp_path / "r", "status", [contract.record(host, "running", result())], NOW)
     assert table.rows([contract.record(host, "running", {})], set())[0][0]["host"] == host
 
