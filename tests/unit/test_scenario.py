@@ -50,7 +50,7 @@ def test_brief_does_not_reveal_the_answer(tmp_path: Path) -> None:
     [
         ({}, None),
         ({"memory_leak_report_dir": ["x"]}, "memory_leak_report_dir is"),
-        ({"memory_leak_report_dri": "x"}, "memory_leak_report_dri: no variable of this role"),
+        ({"memory_leak_report_dri": "x"}, "memory_leak_report_dri: not a variable of this role"),
     ],
 )
 def test_brief_validates_its_variables(tmp_path: Path, variable: dict[str, Any], message: str | None) -> None:
