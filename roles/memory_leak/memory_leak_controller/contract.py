@@ -53,14 +53,14 @@ class Outcome:
 # Worst first: reports use this order.
 OUTCOMES: dict[OutcomeName, Outcome] = {
     "failed": Outcome(
-        "The operation failed, and nothing is left half started: no python3, no systemd (247 or newer), no privilege, a full "
-        "or read-only disk.",
+        "The operation failed and left nothing half started. Possible causes: no python3, no systemd 247 or newer, no "
+        "privilege, a full or read-only disk.",
         "red",
     ),
     "unreachable": Outcome("No connection, or no answer before the timeout.", "red"),
     "refused": Outcome(
-        "The host was not touched; the message says why: an invalid value, a unit of that name that is not the role's, a "
-        "ceiling that does not fit into the available memory or would not be reached before the time limit, a directory in the "
+        "The host was not touched; the message says why: an invalid value, a unit with the configured name that is not the role's, "
+        "a ceiling that does not fit into the available memory or would not be reached before the time limit, a directory in the "
         "way or one that root does not own.",
         "red",
     ),

@@ -112,7 +112,7 @@ TABLE = (
         "allow_host_oom",
         "bool",
         False,
-        "True: no ceiling. The whole host runs out of memory and other processes may die, unless the expiry comes first.",
+        "True: no ceiling. The whole host runs out of memory and other processes may die, unless the time limit comes first.",
     ),
     Variable(
         "verify",

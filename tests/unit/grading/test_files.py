@@ -70,6 +70,15 @@ def test_grading_time_is_linear(line: str) -> None:
     assert seconds(80_000) < 12 * seconds(20_000) + 0.2
 
 
+def test_the_time_for_a_heading_is_linear() -> None:
+    def seconds(length: int) -> float:
+        began = time.process_time()
+        grade.grade(f"A leak.\n\n{'#' * length}1 x y z a b c", TRUTHS["web1"])
+        return time.process_time() - began
+
+    assert seconds(8000) < 12 * seconds(2000) + 0.2
+
+
 def test_a_diagnosis_of_many_hosts_is_split_once() -> None:
     hosts = [f"web{number}" for number in range(400)]
     text = "".join(f"## {host}\n\nIt grows. Add a limit.\n\n" for host in hosts) + "All of them are new.\n"

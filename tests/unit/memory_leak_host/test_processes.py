@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -81,3 +82,12 @@ def test_a_process_that_forks_on_sigterm_is_killed_with_its_children(launch: Lau
 def test_an_invalid_rate_falls_back_to_the_default(launch: Launch, script: Path, rate: str) -> None:
     process = launch(PYTHON, str(script), "--ingest-mib-per-min", rate)
     assert processes.target_rate(process.pid) == 30
+
+
+def test_names_that_are_not_utf8_are_read(launch: Launch, tmp_path: Path) -> None:
+    program = tmp_path / "caf\udce9"
+    shutil.copy("/bin/sleep", program)
+    process = launch(str(program), "60")
+    assert proc.command(process.pid)[0] == str(program)
+    found = proc.statistics(process.pid)
+    assert found and found.name == "caf\udce9"

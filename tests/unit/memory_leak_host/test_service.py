@@ -47,6 +47,8 @@ def test_a_unit_file_is_parsed_into_its_definition() -> None:
         ("SESSION_CACHE_BUILD=01234567", "SESSION_CACHE_BUILD=0123456789"),
         ("SESSION_CACHE_BUILD=01234567", "SESSION_CACHE_BUILD=0123456g"),
         ("SESSION_CACHE_BUILD=01234567", "X=SESSION_CACHE_BUILD=01234567"),
+        ("SESSION_CACHE_BUILD=01234567", "OTHER_BUILD=01234567"),
+        ('Environment="SESSION_CACHE_BUILD=01234567"', 'Environment="SESSION_CACHE_BUILD=01234567"\nEnvironment="A=1"'),
         ('"SESSION_CACHE_BUILD=01234567"', '"SESSION_CACHE_BUILD=01234567" "OTHER=1"'),
         ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "nan"'),
         ('"--ingest-mib-per-min" "30"', '"--ingest-mib-per-min" "30" "--max-sessions" "many"'),
