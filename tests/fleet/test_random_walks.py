@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from helpers import definitions
 from helpers.definitions import DEFINITION
-from helpers.host_runs import ENDS, OTHER_DEFINITION, PYTHON, inspect, program, run, run_killed
+from helpers.host_runs import ENDS, PYTHON, inspect, program, run, run_killed
 from helpers.initial_states import (
     DROP_INS,
     INITIAL_STATES,
@@ -37,17 +37,18 @@ MIN_WALKS = 2  # per host
 STEPS = (5, 10)
 SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 # Some scripts write the workload file although the role is not installed. That makes it a foreign file.
-FOREIGN = (
-    f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache/memory-leak ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
-)
+FOREIGN = f"{{ [ -e {WORKLOAD} ] && [ ! -e /var/lib/session-cache ] && ! grep -q 'Session cache' {WORKLOAD}; }}"
 OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -d {PID_FILE} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
     f"|| [ -e {PROPERTIES} ] || grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
 )
-# Some scripts write a log or PID file although the role is not installed. Only the default paths lead to it.
-STRAY = f"[ ! -e /var/lib/session-cache/memory-leak ] && find {LOG} {PID_FILE} -maxdepth 0 -user root | grep -q ."
 PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"
-DEFINITIONS = (DEFINITION, OTHER_DEFINITION, definitions.default(target_rate_mib_per_min=60.0))
+# Their paths are the same: some scripts write to the default ones, which a cleanup of other paths need not know.
+DEFINITIONS = (
+    DEFINITION,
+    definitions.default(unit="cache.service", target_rate_mib_per_min=45.0),
+    definitions.default(target_rate_mib_per_min=60.0),
+)
 
 
 class Walk:
@@ -91,10 +92,7 @@ class Walk:
         """Run an operation and check its result."""
         self.trail.append(operation)
         obstructed = self.fleet.run(self.number, OBSTRUCTED).returncode == 0
-        definition = self.chance.choice(DEFINITIONS)
-        if definition is OTHER_DEFINITION and self.fleet.run(self.number, STRAY).returncode == 0:
-            definition = DEFINITION
-        answer = self.fleet.run(self.number, program(operation, definition), PYTHON)
+        answer = self.fleet.run(self.number, program(operation, self.chance.choice(DEFINITIONS)), PYTHON)
         result = transport.result(answer.stdout)
         assert result, (self.trail, answer)
         if operation != "status":

@@ -198,7 +198,7 @@ INITIAL_STATES = (
     ),
     InitialState(
         "never set up, and a bind mount above the directory",
-        "mkdir -p /srv/scenarios /mcp/scenarios; mount --bind /srv/scenarios /mcp/scenarios",
+        "mkdir -p /srv/scenarios /mcp/scenarios; mountpoint -q /mcp/scenarios || mount --bind /srv/scenarios /mcp/scenarios",
         "absent",
         cleanup=("absent", False),
         fresh=True,
