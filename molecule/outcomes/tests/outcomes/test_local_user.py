@@ -93,10 +93,15 @@ def test_traps_are_replaced_and_not_followed(
     host.run_expect([0], f"kill -0 {record['pid']} && systemctl restart memory-leak")
 
 
-def test_a_directory_at_a_path_is_refused(operate: Operate, attacker: Callable[[str], str]) -> None:
+def test_a_directory_at_a_path_is_refused_and_does_not_block_cleanup(
+    operate: Operate, attacker: Callable[[str], str]
+) -> None:
     attacker(f"mkdir {LOG} {PID_FILE}")
-    for operation in ("setup", "reset", "cleanup"):
+    for operation in ("setup", "reset"):
         assert run_timed(operate, operation, fails=True)["outcome"] == "refused"
+    record = run_timed(operate, "cleanup")
+    assert record["outcome"] == "absent"
+    assert f"kept {LOG}" in record["message"]
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,13 @@ def test_a_symlink_and_a_pipe_are_replaced_and_not_followed(host: Any, operate: 
 @pytest.mark.usefixtures("absent")
 def test_a_directory_at_a_configured_path_is_refused_and_nothing_is_touched(host: Any, operate: Operate) -> None:
     host.run_expect([0], f"mkdir {LOG}")
-    for operation in ("setup", "reset", "cleanup"):
+    for operation in ("setup", "reset"):
         record = operate(operation, fails=True)
         assert record["outcome"] == "refused"
         assert LOG in record["message"]
+    record = operate("cleanup")
+    assert (record["outcome"], record["changed"]) == ("absent", False)
+    assert LOG in record["message"]
     assert host.file(LOG).is_directory
     assert not host.file("/mcp").exists
     host.run_expect([0], f"rmdir {LOG}")
