@@ -114,6 +114,6 @@ def test_down_leaves_nothing() -> None:
 def _command_lines() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            yield path.read_text()
+            yield path.read_text(errors="replace")
         except OSError:  # the process has exited
             continue

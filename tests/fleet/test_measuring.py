@@ -18,6 +18,8 @@ from memory_leak_lab.lab.fleet import Fleet
 
 COUNT = 8
 LEAKER, FROZEN, FIXED, OTHER_RATE, CONTROL, DECOY, BLIND, KILLED = range(COUNT)
+CHANGE_RATE = """sed -i '/^ExecStart=/s/"30"/"60"/' /run/systemd/transient/memory-leak.service
+systemctl daemon-reload; systemctl restart memory-leak"""
 PARTS: dict[int, dict[str, str]] = {
     CONTROL: {"memory_leak_variant": "control"},
     DECOY: {"memory_leak_variant": "decoy"},
@@ -33,9 +35,10 @@ def schema(name: str) -> Any:
 def test_the_gate_passes_only_hosts_that_behave_as_expected(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     reports, truth = tmp_path / "reports", tmp_path / "truth"
     places = ("-e", f"memory_leak_report_dir={reports}", "-e", f"memory_leak_ground_truth_dir={truth}")
-    play("setup", *places, variables=PARTS | {OTHER_RATE: {"memory_leak_rate_mib_per_min": "60"}})
+    play("setup", *places, variables=PARTS)
     fleet.run(FROZEN, "kill -STOP $(cat /tmp/memory-leak.pid)")
     fleet.run(FIXED, f"{FIX}; systemctl restart memory-leak")
+    fleet.run(OTHER_RATE, CHANGE_RATE)
     fleet.run(KILLED, "kill -KILL $(cat /tmp/memory-leak.pid)")
     time.sleep(5)
     records = play("status", *places, "-e", "memory_leak_verify=true", variables=PARTS, fails=True)

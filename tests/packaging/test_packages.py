@@ -168,6 +168,7 @@ def test_the_collection_contains_no_development_files(collections: Path) -> None
             "README.md",
             "LICENSE",
             "CHANGELOG.md",
+            "SECURITY.md",
             "files",
             "meta",
             "playbooks",
