@@ -36,6 +36,7 @@ SHOWN = (
     "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState,ExecMainStartTimestampMonotonic,"
     "InactiveEnterTimestampMonotonic"
 )
+STILL_LOADED = "already loaded"
 WAITS_TO_RESTART = "auto-restart"  # a drop-in sets Restart=
 
 
@@ -124,7 +125,7 @@ def files(name: str) -> list[str]:
 def start(definition: Definition, source: bytes) -> None:
     """Start the unit and wait until the service has logged its first line. Raises RuntimeError if it does not run."""
     settings = [*service.properties(definition), f"Environment={service.MARKER}={service.build(definition, source)}"]
-    status, said = run(
+    command = (
         "systemd-run",
         "--quiet",
         "--no-ask-password",
@@ -133,8 +134,13 @@ def start(definition: Definition, source: bytes) -> None:
         *(f"--property={setting}" for setting in settings),
         "--",
         *service.command(definition),
-        timeout_s=service.START_TIMEOUT_S + 10,
     )
+    status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
+    if status and STILL_LOADED in said:
+        # A cleanup was killed after it had removed the unit's file: systemd still knows the dead unit.
+        run("systemctl", "reset-failed", definition["unit"])
+        run("systemctl", "daemon-reload")
+        status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
     if status:
         # With --quiet a failed start job prints nothing: show the result of the unit.
         why = (
