@@ -37,7 +37,8 @@ MIN_WALKS = 2  # per host
 STEPS = (5, 10)
 SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 # Some scripts write the workload file although the role is not installed. That makes it a foreign file.
-FOREIGN = f"{{ [ -e {WORKLOAD} ] && ! ls -A /var/lib/session-cache 2>/dev/null | grep -q . && ! grep -q 'Session cache' {WORKLOAD}; }}"
+UNRECORDED = "! ls -A /var/lib/session-cache 2>/dev/null | grep -q ."
+FOREIGN = f"{{ [ -e {WORKLOAD} ] && {UNRECORDED} && ! grep -q 'Session cache' {WORKLOAD}; }}"
 OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -d {PID_FILE} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
     f"|| [ -e {PROPERTIES} ] || grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
