@@ -37,8 +37,9 @@ def files() -> list[str]:
     """Return the records on this host, and the leftovers of interrupted writes."""
     if not _is_roots_alone():
         return []
+    recorded = found()
     names = (os.path.join(DIRECTORY, name) for name in sorted(os.listdir(DIRECTORY)))
-    return [path for path in names if path in found() or path.endswith(UNFINISHED)]
+    return [path for path in names if path in recorded or path.endswith(UNFINISHED)]
 
 
 def _is_roots_alone() -> bool:

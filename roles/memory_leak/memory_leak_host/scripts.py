@@ -168,9 +168,8 @@ def _begins_with(path: str, status: os.stat_result, known: bytes) -> bool:
     """Return whether a regular file begins with `known`. Nothing else is opened."""
     opened = []
     try:
-        opened.append(
-            os.open(path, owner_access.O_PATH)
-        )  # does not open the file itself: no effect on a FIFO or device
+        # O_PATH does not open the file itself: no effect on a FIFO or device.
+        opened.append(os.open(path, owner_access.O_PATH))
         if not stat.S_ISREG(status.st_mode) or not os.path.samestat(os.fstat(opened[0]), status):
             return False
         opened.append(os.open(f"/proc/self/fd/{opened[0]}", os.O_RDONLY))
