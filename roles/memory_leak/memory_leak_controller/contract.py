@@ -59,9 +59,9 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     ),
     "unreachable": Outcome("No connection, or no answer before the timeout.", "red"),
     "refused": Outcome(
-        "The host was not touched; the message says why: an invalid value, a unit with the configured name that is not the "
-        "role's, a ceiling that does not fit into the available memory or would not be reached before the time limit, a "
-        "directory in the way or one that root does not own.",
+        "The host was not touched; the message says why. For example: a value is invalid; a unit or file at a configured name "
+        "is not the role's; the ceiling exceeds the available memory or would not be reached before the time limit; a "
+        "directory is where a file should go, or has an owner other than root.",
         "red",
     ),
     "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),

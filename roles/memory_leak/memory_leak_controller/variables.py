@@ -65,8 +65,8 @@ TABLE = (
         "runtime_max",
         "str",
         "4h",
-        "The host ends the workload after this time, 60s to 7d (units s, min, h, d). At the set rate it must reach the "
-        "ceiling earlier.",
+        "The host ends the workload after this time, 60s to 7d (units s, min, h, d). At the set rate, the workload "
+        "must reach the ceiling before this time; otherwise the host is refused.",
         parsing.runtime_max,
         "definition",
         "runtime_max_s",
@@ -133,7 +133,7 @@ TABLE = (
         "str",
         "",
         "Host variant: `leaker`, `control` (same service, bounded cache) or `decoy` (high but flat memory). Empty: assigned "
-        "from the percentages below. Without these, setup and reset keep the recorded variant, by default leaker.",
+        "from the percentages below. If both are 0, setup and reset keep the variant of the last setup, or use leaker.",
         choices=("", *VARIANTS),
     ),
     Variable(
@@ -161,7 +161,7 @@ TABLE = (
         "start_delay_max",
         "str",
         "0s",
-        "Maximum random delay before a host starts to serve requests, and so to grow, 0s to 1h.",
+        "Maximum random delay, 0s to 1h, before the workload starts to serve requests and its memory starts to grow.",
         parsing.start_delay_max,
         key="start_delay_max_s",
     ),
