@@ -121,7 +121,8 @@ target_rate_mib_per_min:
   sample: 30.0
 cpu_percent:
   description:
-  - 'CPU time of the workload, in percent of one CPU: during the observation, otherwise since its start.'
+  - 'CPU time of the workload, in percent of one CPU: the median over six parts of the observation, otherwise the
+    mean since its start.'
   returned: when the host answered
   type: float
   sample: 0.31

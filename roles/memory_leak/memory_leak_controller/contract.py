@@ -181,7 +181,8 @@ class WorkloadState(TypedDict):
     cpu_percent: Annotated[
         float | None,
         Field(
-            "CPU time of the workload, in percent of one CPU: during the observation, otherwise since its start.",
+            "CPU time of the workload, in percent of one CPU: the median over six parts of the observation, otherwise the mean "
+            "since its start.",
             0.31,
             minimum=0,
             heading="CPU %",

@@ -70,6 +70,15 @@ def test_the_measurements_match_the_samples() -> None:
     assert all(len(sample) == 3 for sample in measured["samples"])
 
 
+@pytest.mark.parametrize(("busy_parts", "outcome"), [(1, "leaking"), (2, "leaking"), (4, "off_rate")])
+def test_a_moment_of_high_cpu_use_is_no_fault_but_most_of_the_time_is(busy_parts: int, outcome: str) -> None:
+    taken = observation(cpu=0.3)
+    for sample in taken["samples"]:  # 10 % of a CPU in the busy parts of 5 s each
+        sample[3] += min(sample[0], busy_parts * 5) * 0.1
+    measured = measurement.measure(taken, TARGET_RATE)
+    assert measured["outcome"] == outcome, measured
+
+
 def test_an_ended_process_is_not_classified() -> None:
     measured = measurement.measure(observation(ended=True), TARGET_RATE)
     assert "outcome" not in measured
