@@ -362,7 +362,7 @@ INITIAL_STATES = (
     ),
     InitialState(
         "workload file busy",
-        f"mount --bind {WORKLOAD} {WORKLOAD}",
+        f"grep -q ' {WORKLOAD} ' /proc/self/mountinfo || mount --bind {WORKLOAD} {WORKLOAD}",  # again would double the mounts
         "running",
         setup=UNDISTURBED,
         reset=FAILED,
