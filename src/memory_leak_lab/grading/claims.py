@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from memory_leak_lab.grading import extraction, reader
+from memory_leak_lab.grading import quantities
 from memory_leak_lab.grading.ground_truth import Run
 
 # More numbers than this are a pasted log, or guesses of which one may fit.
@@ -27,8 +27,11 @@ RATE = re.compile(
     + UNIT_OF_TIME,
     re.I,
 )
+# 'Ten entries of 1 MiB per second'
+OF_ITEMS = re.compile(r"\b(?:entries|sessions|states?|requests?|objects?|records?) of\b[^.;]*$", re.I)
+MOST_BEFORE = 40  # characters
 THE_END = r"\b(?:oom\w*|killed|hits?|reach(?:es)?|exhaust\w*|runs? out|full|limit|ceiling|crash\w*|dies?)\b"
-NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(extraction.NUMBER_WORDS) + r")"
+NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(map(re.escape, quantities.WORDS)) + r")"
 REMAINING = re.compile(
     THE_END
     + r"[^.;]{0,60}?\b(?:in|within|after)\s+(?:(?:about|around|roughly|approximately|some|another|the next|less than)\s+|~\s*)?"
@@ -57,19 +60,24 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
     """
     found: list[Claim] = []
     for part in parts:
-        if reader.is_question(part) or not runs:
+        if part.rstrip().endswith("?") or not runs:
             continue
         for match in itertools.islice(RATE.finditer(part), MOST_CLAIMS):
-            stated = _number(match[1]) * extraction.UNITS_MIB[match[2].lower()] * PER_MINUTE[match[3][0].lower()]
-            if not math.isfinite(stated):
+            stated = (
+                quantities.number(match[1])
+                * quantities.UNITS[match[2].lower()]
+                / quantities.MIB
+                * PER_MINUTE[match[3][0].lower()]
+            )
+            if not math.isfinite(stated) or OF_ITEMS.search(part[: match.start()][-MOST_BEFORE:]):
                 continue
             true = min((run.target_rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
             found.append(
                 Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part[:EVIDENCE])
             )
         for match in itertools.islice(REMAINING.finditer(part), MOST_CLAIMS) if last_size_mib is not None else ():
-            low = _number(match[1]) * MINUTES[match[3][0].lower()]
-            high = _number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
+            low = quantities.number(match[1]) * MINUTES[match[3][0].lower()]
+            high = quantities.number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
             if not math.isfinite(low) or not math.isfinite(high):
                 continue
             ends = [
@@ -90,8 +98,3 @@ def contradicts(checked: list[dict[str, Any]]) -> bool:
     """Return whether all claims of one kind are wrong."""
     kinds = {each["claim"] for each in checked}
     return any(not any(each["right"] for each in checked if each["claim"] == kind) for kind in kinds)
-
-
-def _number(text: str) -> float:
-    word = text.lower()
-    return float(extraction.NUMBER_WORDS[word] if word in extraction.NUMBER_WORDS else word.replace(",", "."))

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from memory_leak_lab.grading import extraction
+from memory_leak_lab.grading import passages
 
 FLEET = "fleet"  # fleet.md is a diagnosis of every host
 WORD = re.compile(r"[\w.-]+")
-HEADING = re.compile(r"(#+)\s")
 
 
 def hosts_of(path: Path, known: list[str]) -> list[str]:
@@ -22,32 +21,48 @@ def hosts_of(path: Path, known: list[str]) -> list[str]:
     return known if stem == FLEET or stem.startswith(f"{FLEET}.") else []
 
 
+def author_of(path: Path, hosts: list[str]) -> str:
+    """Return NAME of a file HOST.NAME.md, or an empty text."""
+    stem = unquote(path.stem)
+    for prefix in (*hosts, FLEET):
+        if stem.startswith(f"{prefix}."):
+            return stem[len(prefix) + 1 :]
+    return ""
+
+
 def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
     """Return the part of a diagnosis of several hosts that is about one of them."""
     return parts(hosts, diagnosis)[host]
 
 
 def parts(hosts: list[str], diagnosis: str) -> dict[str, str]:
-    """Return for each host the sentences that name it or no host, unless they are under a heading that names others."""
+    """Return for each host the passages that name it or no host, unless they are under a heading that names others."""
     kept: dict[str, list[str]] = {host: [] for host in hosts}
     names = _Names(hosts)
-    under: tuple[int, set[str]] = (0, set())
-
-    def keep(sentence: str, about: set[str]) -> None:
-        for host in about or hosts:
-            kept[host].append(sentence)
-
-    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", extraction.tidy(diagnosis)):
-        heading = HEADING.match(block.lstrip())
-        title, _, rest = block.lstrip().partition("\n") if heading else ("", "", block)
-        if heading:
-            level, named = len(heading[1]), names.found_in(title)
-            if named or level <= under[0]:
-                under = (level, named) if named else (0, set())
-            keep(title, named)
-        for sentence in extraction.sentences(rest):
-            keep(sentence, names.found_in(sentence) or under[1])
-    return {host: "\n\n".join(sentences) for host, sentences in kept.items()}
+    under: set[str] = set()
+    depth = 0
+    before = None
+    for each in passages.split(diagnosis):
+        named = names.found_in(each.text)
+        if each.kind == "heading":
+            if named or each.depth <= depth:
+                under, depth = (named, each.depth) if named else (set(), 0)
+            text = f"{'#' * max(1, each.depth)} {each.text}"
+        else:
+            named = named or under
+            text = f"    {each.text}" if each.kind == "output" else each.text
+        # The rows of a table stay together.
+        joint = (
+            "\n"
+            if before
+            and (before.kind, before.paragraph) == (each.kind, each.paragraph)
+            and each.kind in ("row", "output")
+            else "\n\n"
+        )
+        for host in named or hosts:
+            kept[host].append(joint + text)
+        before = each
+    return {host: "".join(pieces).strip("\n") for host, pieces in kept.items()}
 
 
 class _Names:

@@ -1,155 +1,271 @@
-"""Grades a diagnosis: levels, points and deductions, each with the sentence it is based on."""
+"""Grades a diagnosis: levels, points and deductions, each with its basis and the sentence that it rests on.
+
+What can be checked against the ground truth is checked by code (`verified`), whoever grades the rest: a language model
+(`judged`) or the rules of `reader` (`rules`). A total that rests on rules is provisional.
+"""
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC
+from typing import Any, NamedTuple
 
-from memory_leak_lab.grading import claims, extraction, reader
-from memory_leak_lab.grading.extraction import Measurement
+from memory_leak_lab.grading import (
+    agreement,
+    claims,
+    grounding,
+    language,
+    passages,
+    reader,
+    series,
+    subject,
+)
+from memory_leak_lab.grading.diagnosis_model import Diagnosis
+from memory_leak_lab.grading.documents import Document
 from memory_leak_lab.grading.ground_truth import LEAKER, GroundTruth
-from memory_leak_lab.grading.rubric import CATEGORIES, NOTHING, UNGRADED, Finding, result
-
-SIZE_TOLERANCE = 0.08  # share of the recorded size
-SIZE_TOLERANCE_MIB = 8.0
-CLOCK_TOLERANCE_S = 4.0  # between the clocks of host and controller
-LEAST_APART_S = 10.0
-MOST_PIDS = 200  # labelled as PIDs: more than that is a list of guesses
-MOST_RELATIVE = 100  # measurements to compare pairwise
-LEAST_SHARE_NEAR = 1 / 3  # of the measurements with a time of day; others may be of the host's memory
-HOUR_S = 3600
-NAMES = re.compile(
-    r"\bpython3?\b|\bworkload\.py\b|\bmemory-leak(?:\.service)?\b|\bsession[- ]cache service\b|\binterpreter\b", re.I
+from memory_leak_lab.grading.passages import Passage
+from memory_leak_lab.grading.rubric import (
+    CATEGORIES,
+    JUDGED,
+    NO_LEVEL,
+    NOTHING,
+    RULES,
+    UNGRADED,
+    VERIFIED,
+    Finding,
+    result,
 )
-ACCUSES = re.compile(
-    "|".join([reader.GROWTH.pattern, reader.LEAK.pattern, r"\b(?:culprit|to blame|blame|responsible|eats)\b"]), re.I
-)
-Judge = Callable[[list[str]], dict[str, Finding]]
+from memory_leak_lab.grading.series import Point, Series
+
+Judge = Callable[[str, GroundTruth], dict[str, Finding]]
+MOST_UNFOUNDED = 20  # points for a diagnosis that tells nothing that only a look at the host can tell
+BLAMED, CLEARED, UNCLEAR = "blamed", "cleared", "unclear"
 
 
-def measured(found: list[Measurement], truth: GroundTruth) -> Measurement | None:
-    """Return the last of two or more measurements, with time between them, that match the recorded series.
+class Extraction(NamedTuple):
+    """What a diagnosis says, from its text and, where there is one, from its structured form."""
 
-    The time zone of their clock does not matter. Return None without such measurements, or with so many others that these may
-    match by chance.
-    """
-    clocks = [each for each in found if each.second_of_day is not None]
-    for offset_h in sorted(range(-12, 15), key=abs):
-        near = [(at, each) for each in clocks if (at := _time_in_series(each, truth, offset_h * HOUR_S)) is not None]
-        near.sort(key=lambda pair: pair[0])
-        if len(near) >= max(2, LEAST_SHARE_NEAR * len(clocks)) and near[-1][0] - near[0][0] >= LEAST_APART_S:
-            return near[-1][1]
-    relative = [each for each in found if each.elapsed_s is not None][:MOST_RELATIVE]
-    for one, other in itertools.combinations(relative, 2):
-        if _is_growth(one, other, truth):
-            return max(relative, key=lambda each: each.elapsed_s or 0)
-    return None
+    parts: list[Passage]
+    series: list[Series]
+    diagnosis: Diagnosis | None
 
 
-def _time_in_series(each: Measurement, truth: GroundTruth, offset_s: float) -> float | None:
-    """Return the Unix time of a measurement if the leaker had about that size then, else None."""
-    for at, size, rate_mib_per_min in truth.rss_mib_at(each.second_of_day or 0, offset_s):
-        most = size + each.within_s / 60 * rate_mib_per_min
-        margin = max(SIZE_TOLERANCE * size, SIZE_TOLERANCE_MIB, CLOCK_TOLERANCE_S / 60 * rate_mib_per_min)
-        if size - margin <= each.size_mib <= most + margin:
-            return at
-    return None
-
-
-def _is_growth(one: Measurement, other: Measurement, truth: GroundTruth) -> bool:
-    """Return whether two measurements with relative times match the leaker's rate and stay below its ceiling."""
-    seconds = (other.elapsed_s or 0) - (one.elapsed_s or 0)
-    if abs(seconds) < LEAST_APART_S:
-        return False
-    rate = (other.size_mib - one.size_mib) / seconds * 60
-    return any(
-        abs(rate - run.target_rate_mib_per_min) <= 0.2 * run.target_rate_mib_per_min
-        and max(one.size_mib, other.size_mib) <= (run.ceiling_bytes or 2**60) / 2**20
-        for run in truth.runs
-    )
-
-
-def memory_growth(parts: list[str], is_measured: bool) -> Finding:
-    """Return the level for memory growth."""
-    if is_measured:
-        evidence = next((part for part in parts if extraction.measurements([part])), " ".join(parts)[:300])
-        return Finding("measured", evidence)
-    for pattern in (reader.GROWTH, reader.LEAK, reader.HIGH_USE):
-        said = reader.first(parts, pattern)
-        if said:
-            return Finding("snapshot", said)
-    said = next((part for part in parts if reader.HIGH_USE.search(part) and not reader.is_question(part)), "")
-    return Finding("snapshot", said) if said else NOTHING
-
-
-def process(parts: list[str], grows: bool, truth: GroundTruth) -> Finding:
-    """Return the level for the process. Its PID is checked against every PID that the leaker had."""
-    named = [part for part in parts if extraction.pids(part)]
-    if len({pid for part in named for pid in extraction.pids(part)}) > MOST_PIDS:
-        return Finding("none", named[0][:300])  # one of them may be right by chance
-    accused = [part for part in named if reader.asserts(part, ACCUSES)]
-    # If PIDs are accused, the right one must be among them; otherwise any listing may name it.
-    right = next((part for part in accused or named if truth.pids & set(extraction.pids(part))), None)
-    if named and not right:
-        return Finding("none", (accused or named)[0])
-    names = _names(truth)
-    claimed = [part for part in parts if names.search(part)]
-    right = right or next((part for part in parts if extraction.bare_numbers(part) & truth.pids), None)
-    if right:
-        level = (
-            "identified" if grows and names.search(" ".join(parts)) and not reader.is_question(right) else "mentioned"
+def extract(document: Document) -> Extraction:
+    """Return the passages and series of a diagnosis."""
+    text = document.text
+    if document.diagnosis:
+        # Labels tell the rules what the author has said by the field.
+        text = "\n\n".join(
+            [
+                f"## Root cause\n\n{document.diagnosis.root_cause}",
+                f"## Mitigation\n\n{document.diagnosis.mitigation}",
+                document.text,
+            ]
         )
-        return Finding(level, right)
-    return Finding("mentioned", claimed[0]) if claimed else NOTHING
+    parts = reader.without_orders(passages.split(text))
+    found = _structured_series(document.diagnosis) if document.diagnosis else series.find(parts)
+    return Extraction(parts, found, document.diagnosis)
 
 
-def _names(truth: GroundTruth) -> re.Pattern[str]:
-    """Return a pattern of the leaker's names: Python, its script, and its directory, in blind mode named like its unit."""
-    words = {part for run in truth.runs for path in run.command.split()[1:2] for part in path.split("/")[-2:] if part}
-    return re.compile("|".join([NAMES.pattern, *(rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words))]), re.I)
+def _structured_series(diagnosis: Diagnosis) -> list[Series]:
+    points = []
+    for each in diagnosis.measurements:
+        clock = each.time.astimezone(UTC) if each.time else None
+        of_day = clock.hour * 3600 + clock.minute * 60 + clock.second if clock else None
+        points.append(Point(each.rss_mib, of_day, each.elapsed_s))
+    text = ", ".join(f"{each.rss_mib:g} MiB" for each in diagnosis.measurements)
+    return [Series(tuple(points), text=text)] if points else []
 
 
-def grade(diagnosis: str, truth: GroundTruth, judge: Judge | None = None) -> dict[str, Any]:
-    """Return `total`, `verdict`, `categories`, `deductions` and `claims` of a diagnosis of a host.
+def grade(
+    document: Document | str,
+    truth: GroundTruth,
+    judge: Judge | None = None,
+    transcript: grounding.Transcript | None = None,
+) -> dict[str, Any]:
+    """Return the grade of a diagnosis of a host: `total`, `provisional`, `verdict`, `categories`, `deductions` and more.
 
-    A judge replaces the reader for root cause and mitigation; if it fails, the category is `ungraded` and the total null. The
-    rubric does not apply to a host without a leak: a diagnosis that blames it gets 0, any other null.
+    A judge replaces the rules; if it fails, the category is `ungraded` and the total null. The rubric does not apply to a host
+    without a leak: a diagnosis that blames it gets 0, any other null.
     """
-    parts = [] if reader.is_stuffed(diagnosis) else extraction.sentences(diagnosis)
-    found = extraction.measurements(parts)
-    last = measured(found, truth)
-    checked = claims.check(parts, truth.runs, last.size_mib if last else None)
-    growth = memory_growth(parts, last is not None and not claims.contradicts(checked))
-    trend = reader.first(parts, reader.GROWTH)
-    levels: dict[str, Finding] = {
-        "memory_growth": growth,
-        "process": process(parts, last is not None or trend is not None or len(found) > 1, truth),
+    if isinstance(document, str):
+        document = Document(document)
+    read = extract(document)
+    ungrounded = grounding.missing(read.series, transcript) if transcript else []
+    grounded = [each for each in read.series if not grounding.is_missing(each, ungrounded)]
+    said = _verdict(read)
+    judged = judge(whole(document), truth) if judge and (read.parts or document.diagnosis) else None
+    if truth.variant != LEAKER:
+        graded = _healthy_host_grade(said, judged)
+    else:
+        graded = _leaking_host_grade(read, grounded, truth, said, judged)
+    return {**graded, "ungrounded": ungrounded}
+
+
+def whole(document: Document) -> str:
+    """Return all that a judge reads of a diagnosis."""
+    if not document.diagnosis:
+        return document.text
+    return document.diagnosis.model_dump_json(indent=1) + "\n" + document.text
+
+
+def _leaking_host_grade(
+    read: Extraction, found: list[Series], truth: GroundTruth, said: Finding, judged: dict[str, Finding] | None
+) -> dict[str, Any]:
+    """Return the grade of a diagnosis of a host with a leak."""
+    parts = read.parts
+    accused = _structured_subject(read.diagnosis, truth) or subject.find(parts, truth)
+    agreeing = agreement.find(found, truth, only_dated=not (accused.has_pid or accused.has_own_name))
+    if not agreeing and accused.standing == "right":
+        agreeing = agreement.falling(found, truth)
+    checked = claims.check(
+        [each.text for each in parts if not reader.is_advice(each)],
+        truth.runs,
+        agreeing[1].size_mib if agreeing else None,
+    )
+    is_measured = bool(agreeing) and not claims.contradicts(checked)
+    grows = is_measured or reader.says_growth(parts) is not None or any(_rises(each) for each in found)
+    unknown = language.unknown(parts)
+    rules = {
+        "memory_growth": Finding("measured", agreeing[0].text, VERIFIED)
+        if is_measured and agreeing
+        else reader.memory_growth(parts),
+        "process": _process(accused, grows),
         "root_cause": reader.root_cause(parts),
         "mitigation": reader.mitigation(parts),
     }
-    if truth.variant != LEAKER:
-        return {**_healthy_host_grade(parts, trend, levels["root_cause"]), "claims": checked}
-    if judge and parts:
-        levels |= judge(parts)
-    blame = {"disk_blamed": reader.blamed(parts, reader.DISK), "system_blamed": reader.blamed(parts, reader.SYSTEM)}
-    if any(blame.values()) and levels["root_cause"][0] == "explained":
-        levels["root_cause"] = Finding("leak", levels["root_cause"].evidence)
-    elif any(blame.values()) and levels["root_cause"][0] not in ("leak", UNGRADED):
-        levels["root_cause"] = NOTHING
-    # 'A memory leak' implies growth; with a size beside it, it is a claim from a single snapshot.
-    only_named = reader.first(parts, reader.LEAK) and not any(extraction.has_amount(part) for part in parts)
-    is_snapshot = growth[0] == "snapshot" and not trend and len(found) < 2 and not only_named
-    graded = result(levels, {**blame, "snapshot_only": growth[1] if is_snapshot else None})
-    return {**graded, "verdict": "graded" if graded["total"] is not None else UNGRADED, "claims": checked}
+    if unknown:
+        rules |= {
+            name: Finding(UNGRADED, unknown)
+            for name, finding in rules.items()
+            if finding.basis != VERIFIED and finding.level not in reader.best_levels(name)
+        }
+    is_of_another_host = not agreeing and not accused.has_pid and agreement.is_refuted(found, truth)
+    is_other = accused.standing == "wrong" or reader.is_other_incident(parts, accused.standing) or is_of_another_host
+    if accused.standing == "unnamed" and not is_measured and reader.is_talk(parts):
+        rules["memory_growth"] = NOTHING
+    # Who explains a leak does not clear the host, whatever else is found in order.
+    is_cleared = said.level == CLEARED and not agreeing and rules["root_cause"].level != "explained"
+    if is_other or is_cleared:
+        # Cause and mitigation of another process or of another kind of incident, or of nothing at all.
+        rules |= {"root_cause": NOTHING, "mitigation": NOTHING}
+        rules["process"] = NOTHING if is_other else rules["process"]
+        if is_other or not is_measured:
+            rules["memory_growth"] = NOTHING
+    levels = (
+        rules
+        if judged is None
+        else _overruled(judged, rules, accused, is_measured, agreement.is_refuted(found, truth), bool(read.diagnosis))
+    )
+    reasons = {} if is_other or is_cleared else reader.deductions(parts, levels, has_series=bool(found))
+    if reasons.get("disk_blamed") or reasons.get("system_blamed"):
+        levels = {**levels, "root_cause": reader.blamed_cause(levels["root_cause"])}
+    graded = result(levels, reasons)
+    # A right PID, a name, or a size at its time: something that only a look at the host can tell.
+    is_founded = (
+        not is_of_another_host
+        and not reader.is_dense(parts)
+        and accused.standing != "wrong"
+        and (is_measured or accused.has_pid or accused.has_own_name or agreement.touches(found, truth))
+    )
+    is_guess = levels["root_cause"].level == "explained" or levels["process"].level == NO_LEVEL
+    if graded["total"] is not None and not is_founded and is_guess:
+        graded["total"] = min(graded["total"], MOST_UNFOUNDED)
+    verdict = "graded" if graded["total"] is not None else UNGRADED
+    return {
+        **graded,
+        "verdict": verdict,
+        "evidence": said.evidence,
+        "said": _said(said),
+        "founded": is_founded,
+        "all_clear_points": None,
+        "claims": checked,
+    }
 
 
-def _healthy_host_grade(parts: list[str], trend: str | None, root_cause: Finding) -> dict[str, Any]:
+def _rises(found: Series) -> bool:
+    return len(found.points) > 1 and found.points[-1].size_mib > found.points[0].size_mib
+
+
+def _structured_subject(diagnosis: Diagnosis | None, truth: GroundTruth) -> subject.Subject | None:
+    """Return whom the fields of a structured diagnosis accuse, None without a structured diagnosis."""
+    if not diagnosis:
+        return None
+    if not diagnosis.affected or not diagnosis.process:
+        return subject.Subject("unnamed", "")
+    named = f"{diagnosis.process.name} (PID {diagnosis.process.pid})"
+    is_named = bool(
+        subject.names(truth).search(diagnosis.process.name) or subject.is_a_name(diagnosis.process.name, truth)
+    )
+    if diagnosis.process.pid in truth.pids:
+        return subject.Subject("right", named, has_pid=True, has_name=is_named)
+    return subject.Subject("wrong", named)
+
+
+def _process(accused: subject.Subject, grows: bool) -> Finding:
+    """Return the level for the process."""
+    if accused.standing == "wrong" or not accused.evidence:
+        return NOTHING
+    if accused.standing == "right" and accused.has_pid:
+        level = "identified" if grows and accused.has_name else "mentioned"
+        return Finding(level, accused.evidence, VERIFIED)
+    return Finding("mentioned", accused.evidence, RULES)
+
+
+def _overruled(
+    judged: dict[str, Finding],
+    rules: dict[str, Finding],
+    accused: subject.Subject,
+    is_measured: bool,
+    is_refuted: bool,
+    is_structured: bool,
+) -> dict[str, Finding]:
+    """Return a judge's findings, overruled where code has checked."""
+    levels = {name: finding._replace(basis=JUDGED) for name, finding in judged.items()}
+    if is_measured:
+        levels["memory_growth"] = rules["memory_growth"]
+    elif levels["memory_growth"].level == "measured" and is_refuted:
+        levels["memory_growth"] = Finding("snapshot", levels["memory_growth"].evidence, VERIFIED)
+    if accused.standing == "wrong" and accused.has_pid is False and levels["process"].level == "identified":
+        levels["process"] = NOTHING
+    if levels["process"].level == "identified" and not (accused.standing == "right" and accused.has_pid):
+        levels["process"] = levels["process"]._replace(level="mentioned", basis=VERIFIED)
+    if rules["process"].level == "identified":
+        levels["process"] = rules["process"]
+    if is_structured:
+        levels |= {name: rules[name] for name in ("memory_growth", "process")}
+    return levels
+
+
+def _verdict(read: Extraction) -> Finding:
+    """Return whether a diagnosis says that the host leaks: `blamed`, `cleared` or `unclear`."""
+    by_text = reader.verdict(read.parts, read.series)
+    if read.diagnosis:
+        evidence = read.diagnosis.root_cause[:300] or f"affected: {str(read.diagnosis.affected).lower()}"
+        # A host may be affected by something else, which the text tells.
+        is_blamed = read.diagnosis.affected and read.diagnosis.process is not None and by_text.level != CLEARED
+        return Finding(BLAMED if is_blamed else CLEARED, evidence, VERIFIED)
+    return by_text
+
+
+def _said(said: Finding) -> str:
+    return {BLAMED: "leak", CLEARED: "no leak"}.get(said.level, "unclear")
+
+
+def _healthy_host_grade(said: Finding, judged: dict[str, Finding] | None) -> dict[str, Any]:
     """Return the grade of a diagnosis of a host without a leak: `blamed`, `cleared` or `unclear`."""
-    cleared = next((part for part in parts if reader.clears(part)), None)
-    accusation = reader.first(parts, reader.LEAK) or trend or (root_cause[1] if root_cause[0] == "explained" else None)
+    if judged is not None and said.basis != VERIFIED:
+        said = judged["verdict"]._replace(basis=JUDGED)
     graded = result(dict.fromkeys(CATEGORIES, NOTHING), {})
-    if accusation:
-        return {**graded, "verdict": "blamed", "evidence": accusation}
-    return {**graded, "total": None, "verdict": "cleared" if cleared else "unclear", "evidence": cleared or ""}
+    total = 0 if said.level == BLAMED else None
+    return {
+        **graded,
+        "total": total,
+        "provisional": said.basis == RULES,
+        "verdict": said.level,
+        "evidence": said.evidence,
+        "said": _said(said),
+        "founded": None,
+        "all_clear_points": int(said.level == CLEARED),
+        "claims": [],
+    }

@@ -9,6 +9,8 @@ from typing import Any
 
 from memory_leak_controller.report.page import environment
 from memory_leak_controller.report.records import replace
+from memory_leak_lab.grading import summary
+from memory_leak_lab.grading.rubric import CATEGORIES
 
 BANDS = ("0 to 24 points", "25 to 49", "50 to 74", "75 to 99", "100 points")
 
@@ -23,7 +25,9 @@ def write(records: list[dict[str, Any]], path: Path) -> None:
         records=sorted(
             records, key=lambda each: (each["total"] is None, -(each["total"] or 0), each["file"], each["host"])
         ),
-        categories=list(records[0]["categories"]) if records else [],
+        categories=CATEGORIES,
+        detection=summary.detection(records),
+        authors=summary.authors(records),
         counts=counts,
         generated_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

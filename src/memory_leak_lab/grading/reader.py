@@ -1,133 +1,242 @@
-"""Deterministic reader of what cannot be checked against the ground truth: cause, mitigation, blame, and claims of growth.
+"""The rules: they read what cannot be checked against the ground truth, passage by passage.
 
-It reads sentence by sentence, and blame clause by clause, so that 'not a disk problem' does not blame the disk. A question is
-not a claim.
+A question is no claim, nor is what a passage denies, what stands under a heading such as 'Ruled out', or a first thought that
+is taken back. What the rules say is provisional: a language model may judge instead.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
+from collections.abc import Iterable
 
-from memory_leak_lab.grading.rubric import NOTHING, Finding
+from memory_leak_lab.grading import wording
+from memory_leak_lab.grading.passages import Passage
+from memory_leak_lab.grading.rubric import NOTHING, UNGRADED, Finding
+from memory_leak_lab.grading.series import Point, Series
 
-NOT = (
-    r"(?:\b(?:no|not|never|nothing|none|nobody|no one|nor|neither|without|cannot|lacks?|lacking|missing|absent|ruled out"
-    r"|rather than|fail(?:s|ed)? to)\b|n't\b)"
-)
-NEGATION = re.compile(NOT, re.I)
-# A negation and what may follow before the word that it denies: 'not a memory leak', 'no process on this host grew'.
-DENIED = re.compile(
-    NOT + r"(?:[\s\w]{0,12}\b(?:be|been))?"
-    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does|it))*\s*$",
-    re.I,
-)
+RECENT = 8192  # passages of the diagnoses read last
+EVIDENCE = 600  # characters of a sentence
 MOST_BEFORE = 80  # characters between a negation and what it denies
-REMOVAL = (
-    r"(?:evict|remov|delet|drop|discard|expir|expung|purg|prun|trimm?|clear|clean|popp?|free|releas|forg[eo]t|flush"
-    r"|eras|cull|dispos|struck|strik|empt|shrink|throws?|threw|get(?:s|ting)? rid|takes?|taken|leave)(?!-)"
-)
-LIMIT = r"(?:limit|bound|cap\b|capp|maximum|max\b|ttl\b|time[- ]to[- ]live|lifetime|upper|ceiling|size check)"
-CONTAINER = re.compile(
-    r"\b(?:\w*cach\w*|\w*sessions?\w*|entr(?:y|ies)|dict(?:s|ionary|ionaries)?|(?:hash ?)?maps?|(?:hash )?tables?|lists?"
-    r"|stor(?:e|es|ed|ing)|tokens?|visitors?|state|structures?|containers?|records?|objects?|keys?|guests?|items?)\b",
-    re.I,
-)
-# Entries are kept: said directly, or by naming what is missing.
-KEPT = re.compile(
-    rf"{NOT}[^.;]{{0,60}}\b(?:{REMOVAL}|{LIMIT})"
-    rf"|\b{REMOVAL}[^.;]{{0,60}}\b(?:does not exist|doesn't exist|is missing|is absent|never (?:happens|runs|comes))"
-    r"|\b(?:un(?:bounded|limited|begrenzte\w*)|boundless|limitless|append-only|write-only|insert-only|ever-growing)\b"
-    r"|\b(?:for ?ever|indefinitely|for good)\b|\b(?:hoard|accumulat|pile|piling)\w*"
-    r"|\b(?:keeps?|kept|retains?|holds?|remembers?|stores?|saves?|caches) (?:on to )?(?:every|all|each)\b"
-    r"|\bonly (?:ever )?(?:gets?|receives?|rises?|adds?|grows?)\b|\b(?:stays?|remains?)\b(?=[^a-z]*$)"
-    r"|\ban entry for each request\b|\bas many entries as\b",
-    re.I,
-)
-NO_CONTAINER = re.compile(
-    r"\bno (?:\w+ )?cache (?:is )?(?:involved|here|at all|in )|\b(?:see|saw|found?|has|have) no (?:\w+ )?cache\b"
-    r"(?! (?:evict|limit|expir|clean|bound|size))|\bnot (?:a|the) (?:\w+ )?cache\b",
-    re.I,
-)
-ELSEWHERE = re.compile(r"\b(?:descriptors?|connections?|threads?|page cache|slab\w*|disk|volume|log files?)\b", re.I)
-LEAK = re.compile(r"\bleak(?:s|ing|ed|age)?\b|\b(?:grow\w*|growth) without (?:bound|end|limit)|\bunbounded\b", re.I)
-SYMPTOM = re.compile(
-    r"\bmemory\b|\boom\b|\brss\b|\bram\b|\bslow\b|\buses? (?:far )?too much|\bgrow(?:s|th|n|ing)?\b|\brose\b"
-    r"|\bArbeitsspeicher\b",
-    re.I,
-)
-GROWTH = re.compile(
-    r"\bgrow(?:s|th|n|ing)?\b|\bgrew\b|\bris(?:es?|ing)\b|\brose\b|\bincreas\w+\b|\bwent (?:from|up|down)\b|\bwächst\b"
-    r"|\bpasse de\b|\bhoards?\b|\bunbounded\b|\bshrinks\b|\b(?:falls|falling|fell)\b|\bclimb\w*|\bgains?\b|\bswell\w*"
-    r"|\bballoon\w*|\baccumulat\w*|\b(?:more|larger|bigger|fatter|higher) (?:and (?:more|larger|bigger)|each|every|at each)\b"
-    r"|\bcreeps?\b",
-    re.I,
-)
-FLAT = re.compile(
-    r"\b(?:flat|stable|constant|healthy|plateau\w*|level(?:s|led)? off|unchanged|steady at|all is well)\b", re.I
-)
-HIGH_USE = re.compile(
-    r"\bmemory\b|\brss\b|\bmi?b of\b|\bram\b|\bresident\b|\bavailable\b|\bneeds? \d+ mi?b\b|\b\d+ ?[mg]i?b\b", re.I
-)
-DISK = re.compile(r"\bdisks?\b|\bfile ?systems?\b|\bi/o waits?\b|\bstorage\b|\btmpfs\b", re.I)
-SYSTEM = re.compile(
-    r"\bkernel\b(?!'?s?[ -](?:log|messages?|ring|oom))|\bvm\.swappiness\b|\bhardware\b|\bmemory module\b"
-    r"|\bhost (?:simply )?has too little memory\b|\boperating system\b",
-    re.I,
-)
-BLAME = re.compile(
-    r"\bcause[sd]?\b|\bbecause\b|\bdue to\b|\bis (?:nearly )?full\b|\bfull (?=disk)|\bthat is why\b|\bfilled\b|\bbroken\b"
-    r"|\bknown to be\b|\bexhaustion\b|\bbug\b|\bto blame\b|\bblame\b|\bbottleneck\b|\bculprit\b|\bfailing\b"
-    r"|\btoo little memory\b|\bdoes not reclaim\b|\bfault\b",
-    re.I,
-)
-VERBS = (
-    "add|adopt|apply|bounce|bound|buy|cap|cache begrenzen|clean|clear|close|cull|deduplicate|delete|discard|downgrade|drop"
-    "|enlarge|enforce|evict|expire|expunge|fix|forget|free|give|implement|increase|introduce|kill|limit|lower|make|monitor"
-    "|patch|pop|prune|purge|put|reboot|recycle|remove|replace|restart|restrict|rotate|scale|schedule|set|slap|strike|throw"
-    "|trim|tune|update|use|watch"
-)
-ADVICE = re.compile(
-    r"\b(?:should|must|needs? (?:a|to)|could be|would help|recommend\w*|recommendation|fix|remedy|mitigation|workaround"
-    r"|solves it|solution|until then|either|then|cause we)\b"
-    rf"|(?:^|[:;.,|\-]\s*|\band\s+|\bor\s+|\bthen\s+|\bmeanwhile\s+|^\s*[-*]\s*|^\s*\d+[.)]\s*)(?:please\s+)?(?:{VERBS})\b",
-    re.I,
-)
-PASSIVE = re.compile(
-    r"\b(?:should|must|needs? to|could|has to) be\b|\b(?:solves it|would (?:help|do)|is needed)\b", re.I
-)
-SPECIFIC = re.compile(
-    rf"\bevict\w*|\blru\b|\b\w+Max\w*\b|\b{LIMIT}|\bexpir\w+|\bprun\w+|\bpurg\w+|\bdrop\w*\b|\bremove\b|\bdelet\w+|\bpop\b|\bstrike\b"
-    r"|\btrim\w*|\bexpunge\b|\bthrow\w* (?:out|away)\b|\bforgets?\b|\brestart(?:s|ed|ing)?\b|\bbounce\b|\brecycle\b"
-    r"|\bclean-?up of\b|\bclear it\b|\bcode must\b|\bbegrenzen\b|\bfix the code\b",
-    re.I,
-)
-IT = re.compile(r"\b(?:introduce|add|set|enforce|give|define) (?:it |them )?(?:one|both|them)\b", re.I)
-FOREIGN = re.compile(
-    r"\b(?:disks?|logs?|kernel|swappiness|RAM|more memory|memory module|descriptors?|connections?|jemalloc|files?)\b",
-    re.I,
-)
-REFUSAL = re.compile(r"\bnothing can be done\b|\b(?:don'?t|do not) (?:\w+ )?(?:restart|limit)|\bno fix\b", re.I)
-GENERIC = re.compile(
-    r"\bmonitor\w*|\bkeep an eye|\bwatch it\b|\bmore (?:memory|ram)\b|\bmehr RAM\b|\bscale\b|\blook at\b|\bkill(?:ed)?\b"
-    r"|\breboot\b|\bincrease\b|\bdo something\b|\blarger (?:machine|host|server)\b"
-    r"|\buse jemalloc\b|\bclose them\b|\bmemory module\b|\brestart\b",
-    re.I,
-)
-HAPPENED = re.compile(r"\bkiller killed\b|\b(?:was|were|been|got) (?:\w+-)?killed\b|\bkilled process\b", re.I)
-KEY_TERM = re.compile(
-    r"\b(?:memory|leak|growing|unbounded|cache|no|eviction|rss|usage|trend|linear|pid|python3?|limit|size|ttl|lru|add"
-    r"|restart|oom|killer|dmesg|code|fix)\b",
-    re.I,
-)
+FEWEST_WORDS = 8
+WORDS_OF_A_NOTE = 40
+MOST_CAUSES = 5  # kinds of incident: more than that are guesses
+WORDS_OF_A_CLAIM = 4  # in a heading
 STUFFED_SHARE = 0.75
+DENSE_SHARE = 0.28  # reports have up to 0.2
+ENDS = 2  # passages at the beginning and at the end that count more
+TREND_WEIGHT, FLAT_WEIGHT, BOUND_WEIGHT = 6, 3, 3
+LEAST_SIZE_MIB = 20.0
+LEAST_RISE, LEAST_RISE_MIB = 0.02, 3.0
+FLAT_WITHIN = 0.01
+SHORTEST_S = 15.0
+POINTS_OF_A_TREND = 3
+BRIEF_SHARE = 0.8  # of a sentence's words, in order, in the brief or the rubric
+
+
+def is_question(text: str) -> bool:
+    """Return whether a text is a question."""
+    return text.rstrip(" |*\"')").endswith("?")
+
+
+def denies(text: str, match: re.Match[str]) -> bool:
+    """Return whether a text denies what was matched in it: 'no sign of a leak', 'a leak is ruled out'."""
+    before = text[max(0, match.start() - MOST_BEFORE) : match.start()]
+    return bool(wording.DENIED_BEFORE.search(before) or wording.DENIED_AFTER.match(text[match.end() :][:MOST_BEFORE]))
+
+
+@functools.lru_cache(maxsize=RECENT)
+def asserts(text: str, pattern: re.Pattern[str]) -> bool:
+    """Return whether a text claims what a pattern matches, rather than asking or denying it."""
+    return not is_question(text) and any(not denies(text, match) for match in pattern.finditer(text))
+
+
+@functools.lru_cache(maxsize=RECENT)
+def is_claim(passage: Passage) -> bool:
+    """Return whether a passage may claim something: no question, not under 'Ruled out', no first thought that is taken back."""
+    return (
+        passage.kind in ("sentence", "heading", "row")
+        and not is_question(passage.text)
+        and not wording.REJECTED_HEADING.search(passage.heading)
+        and not wording.TENTATIVE.search(passage.text)
+    )
+
+
+def claims(parts: Iterable[Passage]) -> list[Passage]:
+    """Return the passages that claim something. A first thought is taken back by the sentence after it as well."""
+    return [each for each in parts if is_claim(each)]
+
+
+def first(parts: Iterable[Passage], pattern: re.Pattern[str]) -> Passage | None:
+    """Return the first passage that claims what a pattern matches, or None."""
+    return next((each for each in claims(parts) if asserts(each.text, pattern)), None)
+
+
+def without_orders(parts: list[Passage]) -> list[Passage]:
+    """Return the passages without those addressed to a grader, and without what is copied from the brief or the rubric."""
+    kept = [
+        each
+        for each in parts
+        if not wording.TO_THE_GRADER.search(each.text)
+        and not wording.is_copied(each.text, BRIEF_SHARE)
+        and not _is_bare_heading(each)
+    ]
+    return [] if is_stuffed(" ".join(each.text for each in kept)) else kept
+
+
+def _is_bare_heading(passage: Passage) -> bool:
+    """Return whether a passage is a heading such as 'Root cause', which makes no claim."""
+    return (
+        passage.kind == "heading"
+        and len(passage.text.split()) < WORDS_OF_A_CLAIM
+        and not re.search(r"\d", passage.text)
+    )
 
 
 def is_stuffed(text: str) -> bool:
     """Return whether a text is a pile of keywords rather than sentences."""
     words = re.findall(r"[A-Za-z]\w*", text)
     return (
-        len(words) >= 8 and not re.search(r"\d{2}", text) and len(KEY_TERM.findall(text)) / len(words) > STUFFED_SHARE
+        len(words) >= FEWEST_WORDS
+        and not re.search(r"\d{2}", text)
+        and len(wording.KEY_TERM.findall(text)) / len(words) > STUFFED_SHARE
+    )
+
+
+def is_dense(parts: list[Passage]) -> bool:
+    """Return whether a text has far more of the rubric's key words than reports have: a pile of them in sentences."""
+    text = " ".join(each.text for each in parts)
+    words = re.findall(r"[A-Za-z]\w*", text)
+    return len(words) >= WORDS_OF_A_NOTE and len(wording.KEY_TERM.findall(text)) / len(words) > DENSE_SHARE
+
+
+def accuses(passage: Passage) -> bool:
+    """Return whether a passage holds something responsible, or says that it grows."""
+    return is_claim(passage) and asserts(passage.text, wording.ACCUSES)
+
+
+def says_growth(parts: list[Passage]) -> Passage | None:
+    """Return the first passage that says that memory grows."""
+    return first(parts, wording.GROWTH)
+
+
+def memory_growth(parts: list[Passage]) -> Finding:
+    """Return the level for memory growth that was not measured: `snapshot` or `none`."""
+    for pattern in (wording.MEMORY_GROWTH, wording.GROWTH, wording.NAMED_LEAK, wording.HIGH_USE):
+        said = first(parts, pattern)
+        if said:
+            return Finding("snapshot", said.text[:EVIDENCE])
+    shown = next(
+        (each for each in parts if each.kind in ("row", "output") and wording.HIGH_USE.search(each.text)), None
+    )
+    return Finding("snapshot", shown.text[:EVIDENCE]) if shown else NOTHING
+
+
+def is_talk(parts: list[Passage]) -> bool:
+    """Return whether a text has many words and no size: nothing is shown by it."""
+    return sum(len(each.text.split()) for each in parts) > WORDS_OF_A_NOTE and not any(
+        wording.AMOUNT.search(each.text) for each in parts
+    )
+
+
+@functools.lru_cache(maxsize=RECENT)
+def explains(text: str) -> bool:
+    """Return whether a text says that a container keeps its entries."""
+    return bool(
+        wording.CONTAINER.search(text)
+        and any(
+            not wording.KEPT_DENIED.search(text[max(0, m.start() - 30) : m.start()])
+            for m in wording.KEPT.finditer(text)
+        )
+        and not is_question(text)
+        and not wording.NO_CONTAINER.search(text)
+    )
+
+
+def root_cause(parts: list[Passage]) -> Finding:
+    """Return the level for the root cause and the passage that it rests on."""
+    said = [each for each in claims(parts) if not is_advice(each) and not wording.ALTERNATIVES.search(each.text)]
+    if lists_every_cause(parts):
+        return NOTHING
+    # 'It has a table of sessions. Nothing is ever removed.' needs both sentences.
+    pairs = [f"{one.text} {other.text}" for one, other in itertools.pairwise(said) if one.paragraph == other.paragraph]
+    for text in [*(each.text for each in said), *pairs]:
+        if explains(text) and not wording.ELSEWHERE.search(text):
+            return Finding("explained", text[:EVIDENCE])
+    leak = first(said, wording.LEAK)
+    if leak:
+        return Finding("leak", leak.text[:EVIDENCE])
+    symptom = first(said, wording.SYMPTOM)
+    return Finding("symptoms", symptom.text[:EVIDENCE]) if symptom else NOTHING
+
+
+def lists_every_cause(parts: list[Passage]) -> bool:
+    """Return whether a text holds many kinds of incident responsible at once."""
+    said = [each for each in claims(parts) if not is_advice(each)]
+    kinds = sum(
+        any(
+            asserts(each.text, pattern)
+            and (wording.BLAME.search(each.text) or wording.CAUSE_HEADING.search(each.heading))
+            for each in said
+        )
+        for pattern in (*wording.OTHER_INCIDENTS.values(), wording.LEAK)
+    )
+    return kinds >= MOST_CAUSES
+
+
+def blamed_cause(found: Finding) -> Finding:
+    """Return the level for the root cause where the disk or the system is blamed as well."""
+    if found.level == "explained":
+        return found._replace(level="leak")
+    return found if found.level in ("leak", UNGRADED) else NOTHING
+
+
+@functools.lru_cache(maxsize=RECENT)
+def is_advice(passage: Passage) -> bool:
+    """Return whether a passage only gives advice: by its heading, or because it begins with what to do."""
+    if wording.ADVICE_HEADING.search(passage.heading) and not wording.CAUSE_HEADING.search(passage.heading):
+        return True
+    advice = wording.ADVICE.search(passage.text)
+    return bool(advice and advice.start() < 3)
+
+
+def mitigation(parts: list[Passage]) -> Finding:
+    """Return the level for the mitigation and the passage that it rests on."""
+    claimed = [each for each in parts if each.kind in ("sentence", "row") and not is_question(each.text)]
+    if not any(wording.REFUSAL.search(each.text) for each in claimed):
+        for number, each in enumerate(claimed):
+            before = claimed[number - 1].text if number else ""
+            if _is_specific(each, before):
+                return Finding("specific", each.text[:EVIDENCE])
+    generic = next((each for each in claimed if _is_generic(each)), None)
+    return Finding("generic", generic.text[:EVIDENCE]) if generic else NOTHING
+
+
+def _is_specific(each: Passage, before: str) -> bool:
+    """Return whether a passage advises an eviction, a limit, a fix of the code or a restart."""
+    text = each.text
+    under = bool(wording.ADVICE_HEADING.search(each.heading))
+    advice = wording.ADVICE.search(text)
+    if not advice and not under:
+        return False
+    said = text
+    # 'There is no bound on it. Introduce one.': the object is in the sentence before.
+    if wording.IT.search(said) and (explains(text) or explains(before)):
+        return True
+    return any(
+        not wording.FOREIGN.search(said[match.end() :][:25])
+        and not wording.NOT_ADVISED.search(said[max(0, match.start() - 25) : match.start()])
+        for match in wording.SPECIFIC.finditer(said)
+    )
+
+
+def _is_generic(each: Passage) -> bool:
+    said = wording.HAPPENED.sub("", each.text)
+    return bool(wording.GENERIC.search(said)) and (
+        bool(wording.ADVICE.search(said))
+        or bool(wording.ADVICE_HEADING.search(each.heading))
+        or len(said.split()) <= 12
     )
 
 
@@ -137,98 +246,174 @@ def clauses(sentence: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def is_question(sentence: str) -> bool:
-    """Return whether a sentence is a question."""
-    return sentence.rstrip(" |*").endswith("?")
-
-
-def asserts(sentence: str, pattern: re.Pattern[str]) -> bool:
-    """Return whether a sentence claims what a pattern matches, rather than asking or denying it."""
-    if is_question(sentence):
-        return False
-    return any(not _is_denied(sentence, match) for match in pattern.finditer(sentence))
-
-
-def denies(sentence: str, pattern: re.Pattern[str]) -> bool:
-    """Return whether a sentence denies what a pattern matches."""
-    return any(_is_denied(sentence, match) for match in pattern.finditer(sentence))
-
-
-def _is_denied(sentence: str, match: re.Match[str]) -> bool:
-    return bool(DENIED.search(sentence[max(0, match.start() - MOST_BEFORE) : match.start()]))
-
-
-def clears(sentence: str) -> bool:
-    """Return whether a sentence says that nothing leaks: it denies growth or a leak, or calls memory flat."""
-    return not is_question(sentence) and (
-        denies(sentence, LEAK) or denies(sentence, GROWTH) or (asserts(sentence, FLAT) and not asserts(sentence, LEAK))
-    )
-
-
-def first(parts: list[str], pattern: re.Pattern[str]) -> str | None:
-    """Return the first sentence that claims what a pattern matches, or None."""
-    return next((part for part in parts if asserts(part, pattern)), None)
-
-
-def explains(text: str) -> bool:
-    """Return whether a text says that a container keeps its entries."""
-    return bool(
-        CONTAINER.search(text)
-        and KEPT.search(text)
-        and not is_question(text)
-        and not NO_CONTAINER.search(text)
-        and not ELSEWHERE.search(text)
-    )
-
-
-def root_cause(parts: list[str]) -> Finding:
-    """Return the level for the root cause and the sentence it is based on."""
-    # 'It has a table of sessions. Nothing is ever removed.' needs both sentences.
-    pairs = [" ".join(pair) for pair in itertools.pairwise(parts) if not any(map(is_question, pair))]
-    said = [part for part in parts if not is_advice(part)]
-    for text in [*said, *pairs]:
-        if explains(text) and not denies(text, LEAK):
-            return Finding("explained", text)
-    leak = first(parts, LEAK)
-    if leak:
-        return Finding("leak", leak)
-    symptom = first(parts, SYMPTOM) or next((part for part in parts if SYMPTOM.search(part)), None)
-    return Finding("symptoms", symptom) if symptom else NOTHING
-
-
-def is_advice(sentence: str) -> bool:
-    """Return whether a sentence only gives advice: it begins with what to do."""
-    advice = ADVICE.search(sentence)
-    return bool(advice and advice.start() < 3 and not is_question(sentence))
-
-
-def mitigation(parts: list[str]) -> Finding:
-    """Return the level for the mitigation and the sentence it is based on."""
-    claimed = [part for part in parts if not is_question(part)]
-    if not any(REFUSAL.search(part) for part in claimed):
-        for number, part in enumerate(claimed):
-            advice = ADVICE.search(part)
-            if not advice:
-                continue
-            # 'An upper limit should be set': the object comes before the advice.
-            said = part if PASSIVE.search(part) else part[advice.start() :]
-            # 'There is no bound on it. Introduce one.': the object is in the sentence before.
-            if IT.search(said) and (explains(part) or (number and explains(claimed[number - 1]))):
-                return Finding("specific", part)
-            if any(not FOREIGN.search(said[match.end() :][:25]) for match in SPECIFIC.finditer(said)):
-                return Finding("specific", part)
-    generic = next((part for part in claimed if GENERIC.search(HAPPENED.sub("", part))), None)
-    return Finding("generic", generic) if generic else NOTHING
-
-
-def blamed(parts: list[str], pattern: re.Pattern[str]) -> str | None:
-    """Return the first sentence that blames what a pattern matches, or None."""
-    for part in parts:
-        if is_question(part):
-            continue
-        for clause in clauses(part):
+def blamed(parts: list[Passage], pattern: re.Pattern[str]) -> str | None:
+    """Return the first passage that blames what a pattern matches, or None."""
+    for each in claims(parts):
+        for clause in clauses(each.text):
             named = pattern.search(clause)
             # Clears: 'not the kernel', 'the kernel is not to blame'. Blames: 'the kernel kills for no reason'.
-            if named and BLAME.search(clause) and not NEGATION.search(clause[: named.end() + 15]):
-                return part
+            if named and wording.BLAME.search(clause) and not wording.NEGATION.search(clause[: named.end() + 15]):
+                return each.text
     return None
+
+
+def deductions(parts: list[Passage], levels: dict[str, Finding], has_series: bool) -> dict[str, str | None]:
+    """Return for each deduction the passage that it rests on, or None."""
+    explained = levels["root_cause"].level in ("explained", "leak")
+    # Whoever explains the leak mentions the disk and the kernel in passing.
+    is_clear = explained and _dominates(parts) and not lists_every_cause(parts)
+    disk = None if is_clear else blamed(parts, wording.DISK)
+    system = None if is_clear else blamed(parts, wording.SYSTEM)
+    growth = levels["memory_growth"]
+    trend = first(parts, wording.GROWTH)
+    # 'A memory leak' implies growth; with a size beside it, it is a claim from a single snapshot.
+    only_named = first(parts, wording.LEAK) and not any(wording.AMOUNT.search(each.text) for each in parts)
+    is_snapshot = growth.level == "snapshot" and not trend and not has_series and not only_named
+    return {"disk_blamed": disk, "system_blamed": system, "snapshot_only": growth.evidence if is_snapshot else None}
+
+
+def _dominates(parts: list[Passage]) -> bool:
+    """Return whether a text speaks of the leak several times: then it is no passing guess among others."""
+    said = [each for each in claims(parts) if asserts(each.text, wording.LEAK) or explains(each.text)]
+    return len(said) > 2
+
+
+def is_other_incident(parts: list[Passage], standing: str) -> bool:
+    """Return whether a text that does not accuse the true process is about another kind of incident."""
+    if standing == "right":
+        return False
+    said = " ".join(each.text for each in claims(parts))
+    other = sum(len(pattern.findall(said)) for pattern in wording.OTHER_INCIDENTS.values())
+    leak = len(wording.LEAK.findall(said)) + sum(explains(each.text) for each in claims(parts))
+    return other > 2 * leak
+
+
+def verdict(parts: list[Passage], found: list[Series]) -> Finding:
+    """Return whether a text says that the host leaks: `blamed`, `cleared` or `unclear`, with the passage it rests on.
+
+    Statements are weighed: those of a conclusion or at the ends of the text count more, and measured series count most.
+    """
+    prose = [each for each in parts if each.kind in ("sentence", "heading", "row")]
+    is_bounded = any(_says_bounded(each) for each in prose)
+    blames: list[tuple[int, str]] = []
+    clears: list[tuple[int, str]] = []
+    for number, each in enumerate(prose):
+        weight = 1 + bool(wording.CONCLUSION_HEADING.search(each.heading)) + bool(wording.CONCLUDES.search(each.text))
+        weight += number < ENDS or number >= len(prose) - ENDS
+        if _clears(each):
+            clears.append((weight, each.text))
+        # Who says that the cache is bounded describes what would happen without the bound.
+        elif _blames(each) and not (is_bounded and not asserts(each.text, wording.NAMED_LEAK)):
+            weight += 2 * (explains(each.text) and asserts(each.text, wording.LEAK))
+            blames.append((weight, each.text))
+    trend = _trend(found)
+    said = sum(weight for weight, _text in blames) + TREND_WEIGHT * (trend == "rising")
+    denied = (
+        sum(weight for weight, _text in clears)
+        + FLAT_WEIGHT * (trend == "flat")
+        + BOUND_WEIGHT * (is_bounded and trend != "rising")
+    )
+    if said > denied:
+        return Finding("blamed", max(blames)[1][:EVIDENCE] if blames else found[0].text)
+    if denied > said:
+        return Finding("cleared", max(clears)[1][:EVIDENCE] if clears else _bounding(prose))
+    return Finding("unclear", "")
+
+
+def _bounding(parts: list[Passage]) -> str:
+    """Return the first passage that says that the service's cache has a bound in force."""
+    return next((each.text[:EVIDENCE] for each in parts if _says_bounded(each)), "")
+
+
+def _says_bounded(passage: Passage) -> bool:
+    """Return whether a passage says that the service's cache has a bound in force."""
+    return (
+        bool(wording.BOUNDED.search(passage.text))
+        and not is_advice(passage)
+        and not is_question(passage.text)
+        and not wording.HYPOTHETICAL.search(passage.text)
+        and not any(denies(passage.text, match) for match in wording.BOUNDED.finditer(passage.text))
+    )
+
+
+@functools.lru_cache(maxsize=RECENT)
+def _blames(passage: Passage) -> bool:
+    """Return whether a passage says that something leaks, grows, or keeps all that it is given."""
+    text = passage.text
+    if not is_claim(passage) or is_advice(passage) or wording.HYPOTHETICAL.search(text) or wording.ENDED.search(text):
+        return False
+    return (
+        asserts(text, wording.LEAK)
+        or asserts(text, wording.MEMORY_GROWTH)
+        or (explains(text) and not wording.NO_LEAK.search(text) and not wording.ELSEWHERE.search(text))
+    )
+
+
+@functools.lru_cache(maxsize=RECENT)
+def _clears(passage: Passage) -> bool:
+    """Return whether a passage says that nothing leaks: it denies a leak, finds no fault, or calls memory flat or bounded."""
+    text = passage.text
+    if is_question(text) or is_advice(passage):
+        return False
+    if wording.ENDED.search(text):
+        return True
+    if (
+        any(denies(text, match) for match in wording.LEAK.finditer(text))
+        or wording.NO_LEAK.search(text)
+        or wording.NO_FAULT.search(text)
+    ):
+        return True
+    if wording.REJECTED_HEADING.search(passage.heading) and wording.LEAK.search(text):
+        return True
+    return _is_flat(text) and not asserts(text, wording.GROWTH)
+
+
+def _is_flat(text: str) -> bool:
+    """Return whether a text calls something flat that may be memory, and not the load or the traffic."""
+    for match in wording.FLAT.finditer(text):
+        before = text[max(0, match.start() - 45) : match.start()]
+        others = [other.end() for other in wording.NOT_MEMORY.finditer(before)]
+        memory = [other.end() for other in wording.MEMORY.finditer(before)]
+        if not denies(text, match) and (not others or max(memory, default=0) > max(others)):
+            return True
+    return False
+
+
+def _trend(found: list[Series]) -> str:
+    """Return whether the larger sizes of a text are `rising`, `flat`, or neither."""
+    timed = [
+        each
+        for each in found
+        if len(each.points) >= POINTS_OF_A_TREND and all(_is_timed(point) for point in each.points)
+    ]
+    large = [[point.size_mib for point in each.points] for each in timed if _lasts(each)]
+    large = [sizes for sizes in large if max(sizes) >= LEAST_SIZE_MIB]
+    if any(_still_rises(sizes) for sizes in large):
+        return "rising"
+    return "flat" if any(max(sizes) - min(sizes) <= FLAT_WITHIN * max(sizes) for sizes in large) else ""
+
+
+def _still_rises(sizes: list[float]) -> bool:
+    """Return whether sizes rise all the way, the last one clearly above the one before."""
+    rise = sizes[-1] - sizes[0]
+    return (
+        rise >= max(LEAST_RISE_MIB, LEAST_RISE * sizes[0])
+        and all(later >= earlier for earlier, later in itertools.pairwise(sizes))
+        and sizes[-1] - sizes[-2] >= rise / len(sizes) / 4
+    )
+
+
+def _lasts(series: Series) -> bool:
+    """Return whether the points of a series are at different times, as far as is known."""
+    times = [point.second_of_day if point.second_of_day is not None else point.elapsed_s for point in series.points]
+    known = [time for time in times if time is not None]
+    return len(known) < 2 or max(known) - min(known) >= SHORTEST_S
+
+
+def _is_timed(point: Point) -> bool:
+    return point.second_of_day is not None or point.elapsed_s is not None
+
+
+def best_levels(name: str) -> tuple[str, ...]:
+    """Return the levels of a category that hold in a language that the rules do not know, where their words do not fail."""
+    return {"process": ("identified",)}.get(name, ())

@@ -15,11 +15,17 @@ NO_LEVEL = "none"
 UNGRADED = "ungraded"  # could not be graded; never a low grade
 
 
+VERIFIED = "verified"  # by code, against the ground truth
+JUDGED = "judged"  # by a language model
+RULES = "rules"  # by patterns alone: provisional
+
+
 class Finding(NamedTuple):
-    """The level of a category and the sentence it is based on; if ungraded, the reason."""
+    """The level of a category, the sentence it rests on (if ungraded, the reason), and its basis."""
 
     level: str
     evidence: str
+    basis: str = RULES
 
 
 NOTHING = Finding(NO_LEVEL, "")
@@ -32,17 +38,14 @@ def levels(category: str) -> dict[str, dict[str, Any]]:
 
 
 def result(findings: dict[str, Finding], reasons: dict[str, str | None]) -> dict[str, Any]:
-    """Return `total`, `categories` and `deductions`. A deduction applies if `reasons` has a sentence for it.
+    """Return `total`, `provisional`, `categories` and `deductions`. A deduction applies if `reasons` has a sentence for it.
 
-    The total is null while a category is ungraded.
+    The total is null while a category is ungraded, and provisional while one rests on rules.
     """
     points = {
         name: levels(name)[finding.level]["points"] for name, finding in findings.items() if finding.level != UNGRADED
     }
-    categories = {
-        name: {"points": points.get(name), "level": findings[name].level, "evidence": findings[name].evidence}
-        for name in CATEGORIES
-    }
+    categories = {name: {"points": points.get(name), **findings[name]._asdict()} for name in CATEGORIES}
     deductions = [
         {"percent": each["percent"], "reason": each["name"], "evidence": reasons[each["name"]]}
         for each in SCENARIO["deductions"]
@@ -50,4 +53,5 @@ def result(findings: dict[str, Finding], reasons: dict[str, str | None]) -> dict
     ]
     share = max(0, 100 - sum(each["percent"] for each in deductions)) / 100
     total = round(sum(points.values()) * share) if len(points) == len(CATEGORIES) else None
-    return {"total": total, "categories": categories, "deductions": deductions}
+    provisional = any(finding.basis == RULES for finding in findings.values())
+    return {"total": total, "provisional": provisional, "categories": categories, "deductions": deductions}

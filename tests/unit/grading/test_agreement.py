@@ -36,7 +36,8 @@ def expected_total(diagnosis: dict[str, Any]) -> int:
     """Return the total for the expected levels and deductions."""
     levels = {name: rubric.Finding(diagnosis["levels"][name], "it says so") for name in rubric.CATEGORIES}
     total: int = rubric.result(levels, dict.fromkeys(diagnosis["deductions"], "it says so"))["total"]
-    return total
+    is_unfounded = (diagnosis["levels"]["memory_growth"], diagnosis["levels"]["process"]) == ("none", "none")
+    return min(total, grade.MOST_UNFOUNDED) if is_unfounded else total
 
 
 @pytest.mark.parametrize("half", HALVES)
@@ -46,7 +47,7 @@ def test_grades_agree_with_the_expected_levels(half: str) -> None:
     graded = [grade.grade(each["text"], TRUTH[each["host"]]) for each in corpus]
     disagreements, error = [], 0
     for each, got in zip(corpus, graded, strict=True):
-        error += abs(got["total"] - expected_total(each))
+        error += abs((got["total"] or 0) - expected_total(each))
         disagreements += [
             (each["name"], name, each["levels"][name], got["categories"][name]["level"])
             for name in rubric.CATEGORIES
@@ -54,8 +55,8 @@ def test_grades_agree_with_the_expected_levels(half: str) -> None:
         ]
     exact = 1 - len(disagreements) / len(corpus) / len(rubric.CATEGORIES)
     print(f"{half}: {exact:.0%} exact, mean error of the total {error / len(corpus):.1f}", *disagreements, sep="\n  ")
-    assert exact >= 0.9
-    assert error / len(corpus) <= 5
+    assert exact >= 0.94
+    assert error / len(corpus) <= 6
 
 
 @pytest.mark.parametrize(
@@ -73,9 +74,14 @@ def test_points_have_evidence_and_add_up() -> None:
         for category in got["categories"].values():
             assert bool(category["evidence"]) or category["points"] == 0, each["name"]
         assert all(deduction["evidence"] for deduction in got["deductions"])
+        if got["total"] is None:
+            assert "ungraded" in [category["level"] for category in got["categories"].values()]
+            continue
         earned = sum(category["points"] for category in got["categories"].values())
         percent = sum(deduction["percent"] for deduction in got["deductions"])
-        assert got["total"] == round(earned * (100 - percent) / 100)
+        total = round(earned * (100 - percent) / 100)
+        assert got["total"] in (total, min(total, grade.MOST_UNFOUNDED)), each["name"]
+        assert got["founded"] or got["total"] <= total
         assert 0 <= got["total"] <= 100
 
 

@@ -118,7 +118,7 @@ def test_a_fleet_diagnosis_is_graded_for_each_host(tmp_path: Path) -> None:
 
 def test_a_missing_judge_model_is_an_error_before_grading(tmp_path: Path) -> None:
     done, records = graded(tmp_path, {"web1.md": WEB1}, "--judge")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "MEMORY_LEAK_JUDGE_MODEL is not set" in done.stderr
     assert not records
 

@@ -32,7 +32,9 @@ def page(browser: Any, tmp_path: Path) -> Any:
         host = name.split(".")[0]
         variant = GROUND_TRUTH[host].variant
         graded = grade.grade(text, GROUND_TRUTH[host])
-        records.append({"file": name, "host": host, "variant": variant, **graded, "mitigation_on_host": fix})
+        records.append(
+            {"file": name, "author": "", "host": host, "variant": variant, **graded, "mitigation_on_host": fix}
+        )
     grades_page.write(records, tmp_path / "grades.html")
     browser.get(f"file://{tmp_path}/grades.html")
     return browser
@@ -42,7 +44,7 @@ def test_points_show_their_evidence(page: Any) -> None:
     assert page.get_log("browser") == []
     details = page.find_elements(By.TAG_NAME, "details")
     assert len(details) == len(TEXTS)
-    assert "25 points, measured: python3 (PID 1432) grows" in details[0].text.replace(
+    assert "25 points, measured (verified): python3 (PID 1432) grows" in details[0].text.replace(
         "\N{LEFT DOUBLE QUOTATION MARK}", ""
     )
     assert "right, 30 MiB per minute, true value 30" in details[0].text
