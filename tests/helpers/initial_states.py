@@ -203,7 +203,7 @@ INITIAL_STATES = (
         cleanup=("absent", False),
         fresh=True,
         intact="mountpoint -q /mcp/scenarios",
-        undo="umount /mcp/scenarios; rm -r /srv/scenarios /mcp",
+        undo="umount --lazy /mcp/scenarios; rm -r /srv/scenarios /mcp",
     ),
     InitialState(
         "start record half written",
@@ -367,7 +367,7 @@ INITIAL_STATES = (
         setup=UNDISTURBED,
         reset=FAILED,
         cleanup=FAILED,
-        undo=f"umount {WORKLOAD}",
+        undo=f"umount --lazy {WORKLOAD}",
     ),
     InitialState("lock left by a killed run", "touch /run/session-cache.lock", "running", setup=UNDISTURBED),
 )
