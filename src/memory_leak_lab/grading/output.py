@@ -121,8 +121,9 @@ def lines(records: list[Record]) -> list[str]:
     several = summary.authors(records)
     if len(several) > 1:
         text += [
-            f"{each['author'] or '(no name)'}: {each['diagnoses']} diagnoses, mean {each['mean_total']}, "
-            f"standard deviation {each['standard_deviation']}"
+            f"{each['author'] or '(no name)'}: {each['diagnoses']} diagnoses"
+            + (f", mean {each['mean_total']}" if each["graded"] else "")
+            + (f", standard deviation {each['standard_deviation']}" if each["graded"] > 1 else "")
             for each in several
         ]
     if any(record["provisional"] and record["total"] is not None for record in records):
