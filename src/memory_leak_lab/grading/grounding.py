@@ -25,7 +25,7 @@ class Transcript(NamedTuple):
 
 
 def load(path: Path, host: str) -> Transcript:
-    """Return the transcript of a session about a host: JSON lines with `arguments` and `output`.
+    """Return the transcript of a session about a host: JSON lines with `arguments`, `output` and `structured`.
 
     Raises ValueError with file and line if a line is not JSON, OSError if the file cannot be read.
     """
@@ -46,7 +46,7 @@ def load(path: Path, host: str) -> Transcript:
             or found.get("tool") == "submit_diagnosis"
         ):
             continue
-        sizes |= _sizes(found.get("output"))
+        sizes |= _sizes(found.get("output")) | _sizes(found.get("structured"))
     return Transcript(tuple(sorted(sizes)))
 
 
