@@ -49,7 +49,7 @@ outcome:
   - V(unreachable) - No connection, or no answer before the timeout.
   - 'V(refused) - The host was not touched; the message says why. For example: a value is invalid; a unit or file
     at a configured name is not the role''s; the ceiling exceeds the available memory or would not be reached before
-    the time limit; a directory is where a file should go, or has an owner other than root.'
+    the time limit; a directory exists at the path of a file; a directory is not owned by root.'
   - 'V(stalled) - Measured: alive, but serves no requests.'
   - 'V(off_rate) - Measured: RSS changes, but not at the target rate.'
   - 'V(plateaued) - Measured: serves requests, RSS is flat.'

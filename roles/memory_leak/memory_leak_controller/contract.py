@@ -61,7 +61,7 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     "refused": Outcome(
         "The host was not touched; the message says why. For example: a value is invalid; a unit or file at a configured name "
         "is not the role's; the ceiling exceeds the available memory or would not be reached before the time limit; a "
-        "directory is where a file should go, or has an owner other than root.",
+        "directory exists at the path of a file; a directory is not owned by root.",
         "red",
     ),
     "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),

@@ -87,8 +87,8 @@ TABLE = (
         "log_file",
         "str",
         "/tmp/memory-leak.log",  # noqa: S108
-        "Standard output and error of the workload. Setup replaces an existing file if it is the role's, or in a sticky "
-        "directory such as `/tmp`.",
+        "Standard output and error of the workload. Setup replaces an existing file if it is the role's. In a sticky "
+        "directory such as `/tmp`, it replaces any file.",
         parsing.file,
         "definition",
     ),
