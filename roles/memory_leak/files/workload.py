@@ -68,7 +68,7 @@ class Service:
         self.requests = 0
         self._buffer = b"\x01" * (buffer_mib * 1024 * 1024)
         self._start_delay_s = start_delay_s
-        self._session_bytes = session_bytes
+        self._session_bytes = session_bytes // 8 * 8 if session_bytes > 4096 else session_bytes  # whole words: no cutting
         self._tokens = [None] * CLIENTS
         self._received = [bytearray(RECEIVE_BUFFER_BYTES) for _connection in range(CONNECTIONS)]
         self._stopped_by = None
@@ -79,7 +79,7 @@ class Service:
         self.cache.get(self._tokens[client])
         received = self._received[self.requests % CONNECTIONS]
         received[:8] = os.urandom(8)
-        state = bytes(received[:8]) * (self._session_bytes // 8 + 1)
+        state = bytes(received[:8]) * ((self._session_bytes + 7) // 8)
         self._tokens[client] = self.cache.put(state[: self._session_bytes])
         self.requests += 1
 
