@@ -47,9 +47,10 @@ outcome:
   - 'V(failed) - The operation failed and left nothing half started. Possible causes: no python3, no systemd 247
     or newer, no privilege, a full or read-only disk.'
   - V(unreachable) - No connection, or no answer before the timeout.
-  - 'V(refused) - The host was not touched; the message says why. For example: a value is invalid; a unit or file
-    at a configured name is not the role''s; the ceiling exceeds the available memory or would not be reached before
-    the time limit; a directory exists at the path of a file; a directory is not owned by root.'
+  - 'V(refused) - The host was not touched; the message says why. For example: a value is invalid; a configured
+    name or path is taken by a unit or file that is not the role''s; the ceiling exceeds the available memory or
+    would not be reached before the time limit; a directory is where the role must write a file; a directory that
+    the role uses is not owned by root.'
   - 'V(stalled) - Measured: alive, but serves no requests.'
   - 'V(off_rate) - Measured: RSS changes, but not at the target rate.'
   - 'V(plateaued) - Measured: serves requests, RSS is flat.'

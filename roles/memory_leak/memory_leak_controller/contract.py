@@ -59,9 +59,9 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     ),
     "unreachable": Outcome("No connection, or no answer before the timeout.", "red"),
     "refused": Outcome(
-        "The host was not touched; the message says why. For example: a value is invalid; a unit or file at a configured name "
-        "is not the role's; the ceiling exceeds the available memory or would not be reached before the time limit; a "
-        "directory exists at the path of a file; a directory is not owned by root.",
+        "The host was not touched; the message says why. For example: a value is invalid; a configured name or path is taken "
+        "by a unit or file that is not the role's; the ceiling exceeds the available memory or would not be reached before the "
+        "time limit; a directory is where the role must write a file; a directory that the role uses is not owned by root.",
         "red",
     ),
     "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),
