@@ -28,11 +28,10 @@ VOTES = 1
 
 
 class Report(NamedTuple):
-    """A report of the corpus: its path in it, its kind of incident, its ground truth and its expected levels."""
+    """A report of the corpus: its path in it, its ground truth and its expected levels."""
 
     name: str
     path: Path
-    incident: str
     truth: GroundTruth
     expected: dict[str, Any]
     is_of_another_incident: bool
@@ -60,7 +59,7 @@ def load(half: str) -> list[Report]:
         for path in sorted(directory.iterdir()):
             name = str(path.relative_to(CORPUS))
             if name in levels:
-                found.append(Report(name, path, facts["incident"], truth, levels[name], "ground_truth_of" in facts))
+                found.append(Report(name, path, truth, levels[name], "ground_truth_of" in facts))
     return found
 
 

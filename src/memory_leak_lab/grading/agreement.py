@@ -43,20 +43,16 @@ def find(found: list[Series], truth: GroundTruth, only_dated: bool = False) -> t
 def falling(found: list[Series], truth: GroundTruth) -> tuple[Series, Point] | None:
     """Return the first series of at least three sizes that fall as fast as the leaker grows: the host's available memory."""
     for series in found:
-        points = [each for each in series.points if each.second_of_day is not None or each.elapsed_s is not None]
+        points = [each for each in series.points if each.time_s is not None]
         sizes = [each.size_mib for each in points]
         if len(points) < LEAST_FALLING or any(later >= earlier for earlier, later in itertools.pairwise(sizes)):
             continue
-        begin, end = (_seconds(points[0]), _seconds(points[-1]))
+        begin, end = points[0].time_s or 0.0, points[-1].time_s or 0.0
         for run in truth.runs:
             expected = (end - begin) / 60 * run.target_rate_mib_per_min
             if end - begin >= SHORTEST_FALL_S and abs(sizes[0] - sizes[-1] - expected) <= SLOPE_OF_A_FALL * expected:
                 return series, points[-1]
     return None
-
-
-def _seconds(point: Point) -> float:
-    return point.second_of_day if point.second_of_day is not None else point.elapsed_s or 0.0
 
 
 def is_refuted(found: list[Series], truth: GroundTruth) -> bool:

@@ -1,7 +1,7 @@
 """The judge in batches: requests as JSON lines for a batch service, in the format of OpenAI-compatible ones, and its responses.
 
-A request's `custom_id` is made from the file, the host, the text and the vote, so responses are found in any order, and those
-of an older text do not count.
+A request's `custom_id` is made from the file, the host, the messages and the vote, so responses are found in any order, and
+those to an older text or prompt do not count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ URL = "/v1/chat/completions"
 
 def identity(name: str, text: str, truth: GroundTruth, vote: int) -> str:
     """Return the `custom_id` of a request."""
-    digest = hashlib.sha256("\0".join([name, truth.host, judge_request.facts(truth), text]).encode()).hexdigest()
+    asked = json.dumps(judge_request.messages(text, truth))
+    digest = hashlib.sha256("\0".join([name, truth.host, asked]).encode()).hexdigest()
     return f"{digest[:32]}-{vote}"
 
 

@@ -48,15 +48,6 @@ def read(path: Path) -> Document:
     return Document(body, _structured(path.name, found))
 
 
-def parse(name: str, text: str) -> Document:
-    """Return the diagnosis in a text, by the suffix of the name of its file."""
-    if name.endswith(".json"):
-        return _data(name, text, _json(name, text))
-    if name.endswith((".yml", ".yaml")):
-        return _data(name, text, _yaml(name, text, 0))
-    return Document(text)
-
-
 def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)

@@ -6,7 +6,6 @@ import os
 import stat
 from pathlib import Path
 
-SUFFIXES = (".md", ".txt")
 MOST_BYTES = 16 * 1024**2
 MOST_CHARACTERS = 400_000  # of one diagnosis of one host
 

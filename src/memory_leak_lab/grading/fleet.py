@@ -30,11 +30,6 @@ def author_of(path: Path, hosts: list[str]) -> str:
     return ""
 
 
-def part_about(host: str, hosts: list[str], diagnosis: str) -> str:
-    """Return the part of a diagnosis of several hosts that is about one of them."""
-    return parts(hosts, diagnosis)[host]
-
-
 def parts(hosts: list[str], diagnosis: str) -> dict[str, str]:
     """Return for each host the passages that name it or no host, unless they are under a heading that names others."""
     kept: dict[str, list[str]] = {host: [] for host in hosts}

@@ -39,7 +39,7 @@ from memory_leak_lab.grading.series import Point, Series
 
 Judge = Callable[[str, GroundTruth], dict[str, Finding]]
 MOST_UNFOUNDED = 20  # points for a diagnosis that tells nothing that only a look at the host can tell
-BLAMED, CLEARED, UNCLEAR = "blamed", "cleared", "unclear"
+BLAMED, CLEARED = "blamed", "cleared"
 
 
 class Extraction(NamedTuple):
@@ -135,12 +135,9 @@ def _leaking_host_grade(
         "mitigation": reader.mitigation(parts),
     }
     if unknown:
-        rules |= {
-            name: Finding(UNGRADED, unknown)
-            for name, finding in rules.items()
-            if finding.basis != VERIFIED and finding.level not in reader.best_levels(name)
-        }
-    is_of_another_host = not agreeing and not accused.has_pid and agreement.is_refuted(found, truth)
+        rules |= {name: Finding(UNGRADED, unknown) for name, finding in rules.items() if finding.basis != VERIFIED}
+    is_refuted = agreement.is_refuted(found, truth)
+    is_of_another_host = not agreeing and not accused.has_pid and is_refuted
     is_other = accused.standing == "wrong" or reader.is_other_incident(parts, accused.standing) or is_of_another_host
     if accused.standing == "unnamed" and not is_measured and reader.is_talk(parts):
         rules["memory_growth"] = NOTHING
@@ -153,9 +150,7 @@ def _leaking_host_grade(
         if is_other or not is_measured:
             rules["memory_growth"] = NOTHING
     levels = (
-        rules
-        if judged is None
-        else _overruled(judged, rules, accused, is_measured, agreement.is_refuted(found, truth), bool(read.diagnosis))
+        rules if judged is None else _overruled(judged, rules, accused, is_measured, is_refuted, bool(read.diagnosis))
     )
     reasons = {} if is_other or is_cleared else reader.deductions(parts, levels, has_series=bool(found))
     if reasons.get("disk_blamed") or reasons.get("system_blamed"):
@@ -226,7 +221,7 @@ def _overruled(
         levels["memory_growth"] = rules["memory_growth"]
     elif levels["memory_growth"].level == "measured" and is_refuted:
         levels["memory_growth"] = Finding("snapshot", levels["memory_growth"].evidence, VERIFIED)
-    if accused.standing == "wrong" and accused.has_pid is False and levels["process"].level == "identified":
+    if accused.standing == "wrong" and levels["process"].level == "identified":
         levels["process"] = NOTHING
     if levels["process"].level == "identified" and not (accused.standing == "right" and accused.has_pid):
         levels["process"] = levels["process"]._replace(level="mentioned", basis=VERIFIED)

@@ -84,21 +84,26 @@ def answer_model(truth: GroundTruth) -> type[BaseModel]:
     return model
 
 
-def body(model: str, text: str, truth: GroundTruth, vote: int) -> dict[str, Any]:
-    """Return the body of a chat completion request of an OpenAI-compatible service."""
+def messages(text: str, truth: GroundTruth) -> list[dict[str, str]]:
+    """Return the messages of a request: the instructions with the facts, and the diagnosis as data."""
     rubric = "\n".join(
         f"{name}:\n" + "\n".join(f'- "{level}": {when}' for level, when in of_category.items())
         for name, of_category in categories(truth).items()
     )
     instructions = INSTRUCTIONS if truth.variant == LEAKER else HEALTHY_INSTRUCTIONS
+    return [
+        {"role": "system", "content": instructions.format(facts=facts(truth), rubric=rubric)},
+        {"role": "user", "content": json.dumps({"diagnosis": text[:MOST_CHARACTERS]}, ensure_ascii=False)},
+    ]
+
+
+def body(model: str, text: str, truth: GroundTruth, vote: int) -> dict[str, Any]:
+    """Return the body of a chat completion request of an OpenAI-compatible service."""
     return {
         "model": model,
         "temperature": 0,
         "seed": vote,
-        "messages": [
-            {"role": "system", "content": instructions.format(facts=facts(truth), rubric=rubric)},
-            {"role": "user", "content": json.dumps({"diagnosis": text[:MOST_CHARACTERS]}, ensure_ascii=False)},
-        ],
+        "messages": messages(text, truth),
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "grades", "strict": True, "schema": answer_model(truth).model_json_schema()},

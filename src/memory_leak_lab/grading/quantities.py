@@ -160,7 +160,6 @@ class Quantities:
     later: list[bool] = field(default_factory=list)  # for each elapsed time: since the measurement before
     spans: list[Span] = field(default_factory=list)
     pids: list[Quantity] = field(default_factory=list)
-    rates: list[Quantity] = field(default_factory=list)  # MiB per minute
 
 
 def number(text: str, of_kib: bool = False) -> float:
@@ -205,7 +204,7 @@ def find(text: str) -> Quantities:
     text = number_words.to_digits(text)
     has_digits, has_size = any(map(str.isdigit, text)), bool(ANY_SIZE.search(text))
     if has_size:
-        text = _rates(text, found)
+        text = RATE.sub(_blank, text)
     if has_digits:
         for match in PID.finditer(text):
             found.pids += [Quantity(match.start(), int(value)) for value in match.groupdict().values() if value]
@@ -221,15 +220,6 @@ def find(text: str) -> Quantities:
         text = _bare_sizes(text, found)
     _times_between(text, found)
     return found
-
-
-def _rates(text: str, found: Quantities) -> str:
-    """Add the rates of a text, and return the text without them."""
-    for match in RATE.finditer(text):
-        per_min = {"s": 60.0, "m": 1.0, "h": 1 / 60}[match[3][0].lower()]
-        size = number(match[1]) * UNITS[match[2][0].lower()] / MIB
-        found.rates.append(Quantity(match.start(), size * per_min))
-    return RATE.sub(_blank, text)
 
 
 def _clocks(text: str, found: Quantities) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from memory_leak_lab.grading import wording
 from memory_leak_lab.grading.passages import Passage
 from memory_leak_lab.grading.rubric import NOTHING, UNGRADED, Finding
-from memory_leak_lab.grading.series import Point, Series
+from memory_leak_lab.grading.series import Series
 
 RECENT = 8192  # passages of the diagnoses read last
 EVIDENCE = 600  # characters of a sentence
@@ -96,19 +96,18 @@ def _is_bare_heading(passage: Passage) -> bool:
 
 def is_stuffed(text: str) -> bool:
     """Return whether a text is a pile of keywords rather than sentences."""
-    words = re.findall(r"[A-Za-z]\w*", text)
-    return (
-        len(words) >= FEWEST_WORDS
-        and not re.search(r"\d{2}", text)
-        and len(wording.KEY_TERM.findall(text)) / len(words) > STUFFED_SHARE
-    )
+    return not re.search(r"\d{2}", text) and _key_share(text, FEWEST_WORDS) > STUFFED_SHARE
 
 
 def is_dense(parts: list[Passage]) -> bool:
     """Return whether a text has far more of the rubric's key words than reports have: a pile of them in sentences."""
-    text = " ".join(each.text for each in parts)
+    return _key_share(" ".join(each.text for each in parts), WORDS_OF_A_NOTE) > DENSE_SHARE
+
+
+def _key_share(text: str, fewest_words: int) -> float:
+    """Return the share of the rubric's key words in a text, 0 if it has fewer words than that."""
     words = re.findall(r"[A-Za-z]\w*", text)
-    return len(words) >= WORDS_OF_A_NOTE and len(wording.KEY_TERM.findall(text)) / len(words) > DENSE_SHARE
+    return len(wording.KEY_TERM.findall(text)) / len(words) if len(words) >= fewest_words else 0.0
 
 
 def accuses(passage: Passage) -> bool:
@@ -220,14 +219,13 @@ def _is_specific(each: Passage, before: str) -> bool:
     advice = wording.ADVICE.search(text)
     if not advice and not under:
         return False
-    said = text
     # 'There is no bound on it. Introduce one.': the object is in the sentence before.
-    if wording.IT.search(said) and (explains(text) or explains(before)):
+    if wording.IT.search(text) and (explains(text) or explains(before)):
         return True
     return any(
-        not wording.FOREIGN.search(said[match.end() :][:25])
-        and not wording.NOT_ADVISED.search(said[max(0, match.start() - 25) : match.start()])
-        for match in wording.SPECIFIC.finditer(said)
+        not wording.FOREIGN.search(text[match.end() :][:25])
+        and not wording.NOT_ADVISED.search(text[max(0, match.start() - 25) : match.start()])
+        for match in wording.SPECIFIC.finditer(text)
     )
 
 
@@ -384,7 +382,7 @@ def _trend(found: list[Series]) -> str:
     timed = [
         each
         for each in found
-        if len(each.points) >= POINTS_OF_A_TREND and all(_is_timed(point) for point in each.points)
+        if len(each.points) >= POINTS_OF_A_TREND and all(point.time_s is not None for point in each.points)
     ]
     large = [[point.size_mib for point in each.points] for each in timed if _lasts(each)]
     large = [sizes for sizes in large if max(sizes) >= LEAST_SIZE_MIB]
@@ -405,15 +403,5 @@ def _still_rises(sizes: list[float]) -> bool:
 
 def _lasts(series: Series) -> bool:
     """Return whether the points of a series are at different times, as far as is known."""
-    times = [point.second_of_day if point.second_of_day is not None else point.elapsed_s for point in series.points]
-    known = [time for time in times if time is not None]
+    known = [point.time_s for point in series.points if point.time_s is not None]
     return len(known) < 2 or max(known) - min(known) >= SHORTEST_S
-
-
-def _is_timed(point: Point) -> bool:
-    return point.second_of_day is not None or point.elapsed_s is not None
-
-
-def best_levels(name: str) -> tuple[str, ...]:
-    """Return the levels of a category that hold in a language that the rules do not know, where their words do not fail."""
-    return {"process": ("identified",)}.get(name, ())

@@ -53,6 +53,11 @@ class Point(NamedTuple):
     elapsed_s: float | None = None
     within_s: float = 0.0
 
+    @property
+    def time_s(self) -> float | None:
+        """Return the time on its clock: of the day, or since the first measurement."""
+        return self.second_of_day if self.second_of_day is not None else self.elapsed_s
+
 
 class Series(NamedTuple):
     """Sizes in order, with the spans (s) that the text states beside undated ones, the PID if the text tells, and the text."""

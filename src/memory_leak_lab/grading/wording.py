@@ -180,9 +180,6 @@ ADVICE = re.compile(
     r"|recommande)|zu beobachten)\b",
     re.I,
 )
-PASSIVE = re.compile(
-    r"\b(?:should|must|needs? to|could|has to) be\b|\b(?:solves it|would (?:help|do)|is needed)\b", re.I
-)
 SPECIFIC = re.compile(
     rf"\bevict\w*|\blru\b|\b\w+Max\w*\b|\b{LIMIT}|\bexpir\w+|\bprun\w+|\bpurg\w+|\bdrop\w*\b|\bremove\b|\bdelet\w+|\bpop\b"
     rf"|\bstrike\b"

@@ -22,4 +22,5 @@ HOSTS = ["cache1", "db1", "web1", "web2"]
     ],
 )  # fmt: skip
 def test_part_about_a_host(text: str, parts: dict[str, str]) -> None:
-    assert {host: fleet.part_about(host, HOSTS, text) for host in parts} == parts
+    found = fleet.parts(HOSTS, text)
+    assert {host: found[host] for host in parts} == parts
