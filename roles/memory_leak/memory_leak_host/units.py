@@ -36,7 +36,9 @@ SHOWN = (
     "Id,LoadState,ActiveState,SubState,Result,MainPID,FragmentPath,FreezerState,ExecMainStartTimestampMonotonic,"
     "InactiveEnterTimestampMonotonic"
 )
-STILL_LOADED = "already loaded"
+# What systemd-run says while systemd still knows a dead unit of this name: its file is gone, or its control group is not yet.
+STILL_LOADED = ("already loaded", "failed to load properly")
+FORGET_TIMEOUT_S = 5
 WAITS_TO_RESTART = "auto-restart"  # a drop-in sets Restart=
 
 
@@ -135,11 +137,11 @@ def start(definition: Definition, source: bytes) -> None:
         "--",
         *service.command(definition),
     )
+    deadline = time.monotonic() + FORGET_TIMEOUT_S
     status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
-    if status and STILL_LOADED in said:
-        # A cleanup was killed after it had removed the unit's file: systemd still knows the dead unit.
-        run("systemctl", "reset-failed", definition["unit"])
-        run("systemctl", "daemon-reload")
+    while status and any(words in said for words in STILL_LOADED) and time.monotonic() < deadline:
+        # A cleanup was killed after it had removed the unit's file, or has only just ended.
+        _forget(definition["unit"])
         status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
     if status:
         # With --quiet a failed start job prints nothing: show the result of the unit.
@@ -150,6 +152,20 @@ def start(definition: Definition, source: bytes) -> None:
         )
         raise RuntimeError(f"systemd did not start {definition['unit']}: {why}")
     wait_for_first_line(definition)
+
+
+def _forget(name: str) -> None:
+    """Make systemd forget a dead unit, and the file of a start that failed."""
+    state = show([name])[name]
+    if state["ActiveState"] in ("inactive", "failed") and state["FragmentPath"] in ("", _transient_file(name)):
+        paths.remove(_transient_file(name))
+    run("systemctl", "reset-failed", name)
+    run("systemctl", "daemon-reload")
+    time.sleep(0.1)
+
+
+def _transient_file(name: str) -> str:
+    return os.path.join(TRANSIENT_DIRECTORY, name)
 
 
 def wait_for_first_line(definition: Definition) -> None:
@@ -177,7 +193,7 @@ def stop(name: str) -> None:
     """Stop a unit, wait until its processes have exited, and unload it. Raises RuntimeError on failure."""
     _status, said = run("systemctl", "stop", name)
     _forget_transient_drop_ins(name)
-    if not os.path.exists(os.path.join(TRANSIENT_DIRECTORY, name)):
+    if not os.path.exists(_transient_file(name)):
         return  # systemd unloads the unit when the last process has exited
     state = show([name])[name]
     if state.get("FreezerState", "") not in ("running", ""):
