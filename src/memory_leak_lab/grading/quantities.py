@@ -42,7 +42,7 @@ QUARTERS = {
 }
 SECONDS = r"(?:seconds?|secs?|s|sekunden|secondes|segundos)\b"
 SPAN = (
-    rf"(?:{'|'.join(QUARTERS)}"
+    rf"(?<![a-zA-Z])(?:{'|'.join(QUARTERS)}"
     rf"|(?:{COUNT})\s*-?\s*{UNIT_OF_TIME}(?:\s*(?:and\s+)?(?:{COUNT})\s*{SECONDS})?)"
 )
 # What may stand between the numbers of '64 -> 74 -> 99 MB'.
