@@ -53,7 +53,7 @@ class Outcome:
 # Worst first: reports use this order.
 OUTCOMES: dict[OutcomeName, Outcome] = {
     "failed": Outcome(
-        "The operation failed and left nothing half started. Possible causes: no python3, no systemd 247 or newer, no "
+        "The operation failed; no partly started workload is left. Possible causes: no python3, no systemd 247 or newer, no "
         "privilege, a full or read-only disk.",
         "red",
     ),
@@ -65,7 +65,11 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
         "red",
     ),
     "stalled": Outcome("Measured: alive, but serves no requests.", "yellow", repair="temporary"),
-    "off_rate": Outcome("Measured: RSS changes, but not at the target rate.", "yellow", repair="restarted"),
+    "off_rate": Outcome(
+        "Measured: RSS changes, but a condition of `leaking` is not met: rate, line, CPU use or request rate.",
+        "yellow",
+        repair="restarted",
+    ),
     "plateaued": Outcome("Measured: serves requests, RSS is flat.", "yellow", repair="durable"),
     "crashed": Outcome("Killed, or exited with an error.", "yellow", repair="temporary"),
     "oom_killed": Outcome("Killed by the OOM killer.", "yellow", repair="none"),
@@ -74,7 +78,7 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
         "Files exist, but no process: clean exit, `systemctl stop`, reboot.", "yellow", repair="temporary"
     ),
     "running": Outcome(
-        "The process is alive; growth was not measured. Also for a workload that was started manually.",
+        "The process is alive; its growth was not measured. A workload that was started manually is reported this way, too.",
         "green",
         RUNNING_OPERATIONS,
         True,

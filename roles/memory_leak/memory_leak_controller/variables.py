@@ -96,7 +96,7 @@ TABLE = (
         "pid_file",
         "str",
         "/tmp/memory-leak.pid",  # noqa: S108
-        "PID of the workload while it runs. Setup replaces an existing file as with the log.",
+        "PID of the workload while it runs. Setup replaces an existing file under the same conditions as for the log.",
         parsing.file,
         "definition",
     ),
@@ -104,7 +104,7 @@ TABLE = (
         "workload_python",
         "str",
         "/usr/bin/python3",
-        "Python (3.9 or newer) on the host that runs the workload.",
+        "Interpreter on the host (Python 3.9 or newer) with which the workload is run.",
         parsing.path,
         "definition",
     ),
@@ -165,7 +165,12 @@ TABLE = (
         parsing.start_delay_max,
         key="start_delay_max_s",
     ),
-    Variable("seed", "str", "", "Seed of all random choices. The same seed and host names give the same fleet."),
+    Variable(
+        "seed",
+        "str",
+        "",
+        "Seed of all random choices. With the same variables, the same seed and host names give the same fleet.",
+    ),
     Variable(
         "blind",
         "bool",
