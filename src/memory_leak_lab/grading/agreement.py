@@ -120,6 +120,7 @@ def _time_in_series(each: Point, truth: GroundTruth, offset_s: float) -> float |
     for at, size, rate_mib_per_min in truth.rss_mib_at(each.second_of_day or 0, offset_s):
         most = size + each.within_s / 60 * rate_mib_per_min
         margin = max(SIZE_TOLERANCE * size, SIZE_TOLERANCE_MIB, CLOCK_TOLERANCE_S / 60 * rate_mib_per_min)
+        margin += each.size_within_mib
         if size - margin <= each.size_mib <= most + margin:
             return at
     return None

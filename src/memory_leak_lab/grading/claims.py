@@ -13,25 +13,19 @@ from typing import Any
 
 from memory_leak_lab.grading import quantities
 from memory_leak_lab.grading.ground_truth import Run
+from memory_leak_lab.grading.notation import MIB, UNITS, WORDS, number, unit_seconds
 
 # More numbers than this are a pasted log, or guesses of which one may fit.
 MOST_CLAIMS, MOST_CLAIMS_IN_ALL = 10, 100  # per sentence, per diagnosis
 EVIDENCE = 1000  # characters of a sentence
 TOLERANCE = 0.25
 TOLERANCE_MIN = 3.0
-PER_MINUTE = {"s": 60.0, "m": 1.0, "h": 1 / 60}
-MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 UNIT_OF_TIME = r"(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?)\b"
-RATE = re.compile(
-    r"(?<![\w.])(\d+(?:[.,]\d+)?)\s*(k|m|g)(?:i?[bo]|ebibytes?)?\s*(?:/|per\b|a\b|an\b|each\b|every\b)\s*"
-    + UNIT_OF_TIME,
-    re.I,
-)
 # 'Ten entries of 1 MiB per second'
 OF_ITEMS = re.compile(r"\b(?:entries|sessions|states?|requests?|objects?|records?) of\b[^.;]*$", re.I)
 MOST_BEFORE = 40  # characters
 THE_END = r"\b(?:oom\w*|killed|hits?|reach(?:es)?|exhaust\w*|runs? out|full|limit|ceiling|crash\w*|dies?)\b"
-NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(map(re.escape, quantities.WORDS)) + r")"
+NUMBER = r"(\d+(?:\.\d+)?|" + "|".join(map(re.escape, WORDS)) + r")"
 REMAINING = re.compile(
     THE_END
     + r"[^.;]{0,60}?\b(?:in|within|after)\s+(?:(?:about|around|roughly|approximately|some|another|the next|less than)\s+|~\s*)?"
@@ -62,13 +56,9 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
     for part in parts:
         if part.rstrip().endswith("?") or not runs:
             continue
-        for match in itertools.islice(RATE.finditer(part), MOST_CLAIMS):
-            stated = (
-                quantities.number(match[1])
-                * quantities.UNITS[match[2].lower()]
-                / quantities.MIB
-                * PER_MINUTE[match[3][0].lower()]
-            )
+        for match in itertools.islice(quantities.RATE.finditer(part), MOST_CLAIMS):
+            size_mib = number(match[1]) * UNITS[match[2][0].lower()] / MIB
+            stated = size_mib * 60 / unit_seconds(match[3])
             if not math.isfinite(stated) or OF_ITEMS.search(part[: match.start()][-MOST_BEFORE:]):
                 continue
             true = min((run.target_rate_mib_per_min for run in runs), key=lambda rate: abs(rate - stated))
@@ -76,8 +66,8 @@ def check(parts: list[str], runs: tuple[Run, ...], last_size_mib: float | None) 
                 Claim("rate_mib_per_min", stated, true, abs(stated - true) <= TOLERANCE * true, part[:EVIDENCE])
             )
         for match in itertools.islice(REMAINING.finditer(part), MOST_CLAIMS) if last_size_mib is not None else ():
-            low = quantities.number(match[1]) * MINUTES[match[3][0].lower()]
-            high = quantities.number(match[2]) * MINUTES[match[3][0].lower()] if match[2] else low
+            low = number(match[1]) * unit_seconds(match[3]) / 60
+            high = number(match[2]) * unit_seconds(match[3]) / 60 if match[2] else low
             if not math.isfinite(low) or not math.isfinite(high):
                 continue
             ends = [

@@ -139,14 +139,26 @@ def _leaking_host_grade(
     is_refuted = agreement.is_refuted(found, truth)
     is_of_another_host = not agreeing and not accused.has_pid and is_refuted
     is_other = accused.standing == "wrong" or reader.is_other_incident(parts, accused.standing) or is_of_another_host
-    if accused.standing == "unnamed" and not is_measured and reader.is_talk(parts):
-        rules["memory_growth"] = NOTHING
-    # Who explains a leak does not clear the host, whatever else is found in order.
-    is_cleared = said.level == CLEARED and not agreeing and rules["root_cause"].level != "explained"
+    # A right PID, a name, or a size at its time: something that only a look at the host can tell.
+    is_founded = (
+        not is_of_another_host
+        and not reader.is_dense(parts)
+        and accused.standing != "wrong"
+        and (is_measured or accused.has_pid or accused.has_own_name or agreement.touches(found, truth))
+    )
+    if not is_founded and reader.is_talk(parts):
+        rules |= _of_talk(rules, is_hedged=reader.is_hedged(parts))
+    # Who explains a leak, or saw the OOM kill, does not clear the host, whatever else is found in order.
+    is_cleared = (
+        said.level == CLEARED
+        and not agreeing
+        and rules["root_cause"].level != "explained"
+        and not (accused.standing == "right" and reader.says_killed(parts))
+    )
     if is_other or is_cleared:
         # Cause and mitigation of another process or of another kind of incident, or of nothing at all.
         rules |= {"root_cause": NOTHING, "mitigation": NOTHING}
-        rules["process"] = NOTHING if is_other else rules["process"]
+        rules["process"] = NOTHING if is_other or not is_founded else rules["process"]
         if is_other or not is_measured:
             rules["memory_growth"] = NOTHING
     levels = (
@@ -156,13 +168,6 @@ def _leaking_host_grade(
     if reasons.get("disk_blamed") or reasons.get("system_blamed"):
         levels = {**levels, "root_cause": reader.blamed_cause(levels["root_cause"])}
     graded = result(levels, reasons)
-    # A right PID, a name, or a size at its time: something that only a look at the host can tell.
-    is_founded = (
-        not is_of_another_host
-        and not reader.is_dense(parts)
-        and accused.standing != "wrong"
-        and (is_measured or accused.has_pid or accused.has_own_name or agreement.touches(found, truth))
-    )
     is_guess = levels["root_cause"].level == "explained" or levels["process"].level == NO_LEVEL
     if graded["total"] is not None and not is_founded and is_guess:
         graded["total"] = min(graded["total"], MOST_UNFOUNDED)
@@ -175,6 +180,18 @@ def _leaking_host_grade(
         "founded": is_founded,
         "all_clear_points": None,
         "claims": checked,
+    }
+
+
+def _of_talk(rules: dict[str, Finding], is_hedged: bool) -> dict[str, Finding]:
+    """Return the levels of a text that says nothing about this host, only about memory leaks in general."""
+    if is_hedged:
+        return dict.fromkeys(CATEGORIES, NOTHING)
+    advice = rules["mitigation"]
+    return {
+        "memory_growth": NOTHING,
+        "root_cause": NOTHING if rules["root_cause"].level == "explained" else rules["root_cause"],
+        "mitigation": advice._replace(level="generic") if advice.level == "specific" else advice,
     }
 
 

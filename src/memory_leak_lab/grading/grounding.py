@@ -8,7 +8,7 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from memory_leak_lab.grading.quantities import MIB, UNITS
+from memory_leak_lab.grading.notation import MIB, UNITS
 from memory_leak_lab.grading.series import Series
 
 NUMBER = re.compile(r"(?<![\w.])(\d{1,15}(?:\.\d{1,6})?)\s?([kmg])?(?:i?b)?(?![\w.]*\d)", re.I)

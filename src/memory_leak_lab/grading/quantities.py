@@ -10,41 +10,20 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from memory_leak_lab.grading import number_words
+from memory_leak_lab.grading import number_words, shares
+from memory_leak_lab.grading.notation import (
+    COUNT,
+    MIB,
+    NUMBER,
+    SPAN,
+    UNIT_OF_SIZE,
+    UNIT_OF_TIME,
+    UNITS,
+    WORDS,
+    number,
+    seconds,
+)
 
-MIB = 1024**2
-# Bytes for each unit. Decimal and binary units are often confused, also by tools: all are read as binary.
-UNITS = {"b": 1, "o": 1, "k": 1024, "m": MIB, "g": 1024**3}
-WORDS = {
-    **{"a": 1.0, "an": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0},
-    **{"eight": 8.0, "nine": 9.0, "ten": 10.0, "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0, "thirty": 30.0},
-    **{"forty": 40.0, "forty-five": 45.0, "fifty": 50.0, "sixty": 60.0, "ninety": 90.0, "couple of": 2.0},
-    **{"half a": 0.5, "half": 0.5, "a half": 0.5, "a couple of": 2.0, "one and a half": 1.5, "two and a half": 2.5},
-    **{"another": 1.0, "eine": 1.0, "einer": 1.0, "zwei": 2.0, "drei": 3.0, "vier": 4.0, "fünf": 5.0, "zehn": 10.0},
-    **{"une": 1.0, "deux": 2.0, "trois": 3.0, "quatre": 4.0, "cinq": 5.0, "dix": 10.0, "un": 1.0, "una": 1.0},
-    **{"dos": 2.0, "tres": 3.0, "cuatro": 4.0, "cinco": 5.0, "diez": 10.0},
-}
-NUMBER = r"\d{1,3}(?:[,'\u202f ]\d{3})+(?:\.\d+)?(?![\d])|\d+(?:[.,]\d+)?"
-COUNT = rf"(?:{NUMBER}|(?:{'|'.join(sorted(map(re.escape, WORDS), key=len, reverse=True))})(?![\w-]))"
-UNIT_OF_SIZE = (
-    r"(?:[kmg]i?[bo]\b|(?-i:[KMG]i?\b(?![/'-]?\w)|(?<=\d)g\b)|(?:kilo|mega|giga|kibi|mebi|gibi)(?:bytes?|octets?)\b"
-    r"|bytes\b|octets\b|(?-i:B\b(?!-)))"
-)
-UNIT_OF_TIME = (
-    r"(?:milliseconds?|msec|ms|seconds?|secs?|sekunden?|secondes?|segundos?|minutes?|minuten?|minutos?|mins?|hours?|hrs?"
-    r"|stunden?|heures?|horas?|days?|[smh])\b(?!-)"
-)
-QUARTERS = {
-    "a minute and a quarter": 75.0,
-    "a minute and a half": 90.0,
-    "a quarter of an hour": 900.0,
-    "half an hour": 1800.0,
-}
-SECONDS = r"(?:seconds?|secs?|s|sekunden|secondes|segundos)\b"
-SPAN = (
-    rf"(?<![a-zA-Z])(?:{'|'.join(QUARTERS)}"
-    rf"|(?:{COUNT})\s*-?\s*{UNIT_OF_TIME}(?:\s*(?:and\s+)?(?:{COUNT})\s*{SECONDS})?)"
-)
 # What may stand between the numbers of '64 -> 74 -> 99 MB'.
 JOINT = (
     r"\s*(?:-+>|=+>|>|,|;|/|\u2026|\.\.\.?|\u2013|\u2014|-|~|to|and|then|or|bis|auf|und|à|et|puis|a|y|hasta|luego)"
@@ -68,11 +47,13 @@ HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 WORDED_CLOCK = re.compile(
     rf"\b({COUNT}|(?:a )?quarter)\s+(?:minutes?\s+)?(past|to)\s+({'|'.join(HOURS)}|noon|midnight)\b", re.I
 )
+# Cheaper than WORDED_CLOCK, which few texts need.
+NAMED_HOUR = re.compile(rf"\b(?:past|to) (?:{'|'.join(HOURS)}|noon|midnight)\b", re.I)
 GERMAN_CLOCK = re.compile(r"(?<![\d.:])([01]?\d|2[0-3])\.([0-5]\d)(?=\s*Uhr) Uhr")
 PID = re.compile(
     r"\bpids?\b(?:\s+(?:is|was|number|no\.?|of))?[\s:=#|*(\"'-]*(?P<a>\d{2,7})(?:\s*(?:,|/|and|&)\s*(?P<more>\d{2,7}))?\b"
     r"|\b(?:process(?:us|o)?|prozess|proceso|proc|interpreter|task)\s*(?:/|no\.?\s*|id\s*"
-    r"|number\s*)?\s*[#(]?\s*(?P<b>\d{2,7})\b(?!\s*(?:%|[kmg]i?b))"
+    r"|number\s*)?\s*[#(]?\s*(?P<b>\d{2,7})\b(?!\s*(?:%|[kmg]i?b)|[.,]\d)"
     r"|/proc/(?P<c>\d{2,7})\b"
     r"|\b[a-z][\w.-]{1,30}\s*[\[(]\s*(?:pid\s*)?(?P<d>\d{2,7})\s*[\])]"  # python3[1432], python3 (1432)
     r"|(?<![\w.:/])(?P<e>\d{2,7})\s*[/(]\s*python"
@@ -85,9 +66,6 @@ WORDED_SIZE = re.compile(
     rf"|[KMG]i?B)\b",
     re.I,
 )
-# '26.8 % of the 1 GiB limit', and the shares after it
-SHARE = re.compile(rf"({NUMBER})\s?%\s+of\s+(?:the |its |a |that )?(?:\w+ ){{0,3}}?({NUMBER})\s?({UNIT_OF_SIZE})", re.I)
-PERCENT = re.compile(rf"({NUMBER})\s?%", re.I)
 # A number, with its unit if it has one; not a part of a word, of a path or of a rate.
 SIZED = re.compile(
     rf"(?<![\w./-])(?P<number>{NUMBER})(?:\s*(?P<unit>{UNIT_OF_SIZE})(?!\s*/\s*\w|\s+(?:per|an?|every|pro|par|por)\s+\w))?",
@@ -104,8 +82,9 @@ BARE_SIZE = re.compile(
     r"(\d{2,4}(?:\.\d+)?)(?=\s*(?:[,.;:)]|$|(?:and|by|after|when|a|then|before|within|in|half|two|three|four|one) ))",
     re.I,
 )
+DIFFERENCE = re.compile(r"\b(?:between|by|added|adding|plus)\s+(?:\S+\s+(?:and|to|or)\s+)?$", re.I)
 ELAPSED = re.compile(
-    rf"\b(?:after|nach|après|tras|past|at\s+t|at|t|minute|min)\s*[=+:]?\s*(?:about|roughly|another|etwa"
+    rf"\b(?:after|nach|après|tras|past|at\s+t|at|t|minute|min)\s*[=+:]?\s*(?:about|roughly|another|nearly|almost|knapp|rund|gut|fast|etwa|unos|unas|casi"
     rf"|environ)?\s*\+?(?P<a>{SPAN})"
     rf"|(?<![\w.])(?:t\s*)?\+\s*(?P<b>{SPAN})|(?P<c>{SPAN})\s+(?:later|after|in\b(?!\s+\w+\s+(?:the|this|a)\b)|später"
     rf"|plus tard|después|más tarde)"
@@ -125,7 +104,7 @@ START = re.compile(
 )
 # What a text must have before it is worth a closer look.
 ANY_SIZE = re.compile(UNIT_OF_SIZE, re.I)
-ANY_TIME = re.compile(rf"{UNIT_OF_TIME}|\bt\s*[=+]|minute|hour", re.I)
+ANY_TIME = re.compile(rf"(?<![a-zA-Z]){UNIT_OF_TIME}|\bt\s*[=+]|minute|hour", re.I)
 DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b")
 SPANS = re.compile(
     rf"(?P<each>\b(?:every|each|alle|toutes les|cada)\s+|\bat\s+(?=\S+\s*\S*\s*intervals?))?"
@@ -139,7 +118,7 @@ class Quantity(NamedTuple):
 
     place: int
     value: float
-    within: float = 0.0  # how much larger the true value may be; for a clock without seconds, up to a minute
+    within: float = 0.0  # how far off: a clock without seconds may be up to a minute later, a rounded share a few MiB
 
 
 class Span(NamedTuple):
@@ -162,41 +141,6 @@ class Quantities:
     pids: list[Quantity] = field(default_factory=list)
 
 
-def number(text: str, of_kib: bool = False) -> float:
-    """Return the value of a number as people and tools write it, or of a number word.
-
-    A comma before three last digits separates thousands, any other comma is a decimal one. Before KiB, which has no decimals
-    in any tool, a point does the same.
-    """
-    text = text.strip().lower()
-    if text in WORDS:
-        return WORDS[text]
-    text = re.sub(r"[ '\u202f]", "", text)
-    if of_kib:
-        text = re.sub(r"\.(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r",(?=\d{3}(?!\d))", "", text)
-    return float(text.replace(",", "."))
-
-
-def seconds(span: str) -> float:
-    """Return the length of a span such as '3 min', 'half a minute' or '2m30s'."""
-    if span.lower() in QUARTERS:
-        return QUARTERS[span.lower()]
-    match = re.match(rf"({COUNT})\s*-?\s*({UNIT_OF_TIME})\s*(?:and\s+)?(.*)", span, re.I | re.S)
-    if not match:
-        return 0.0
-    unit = match[2].lower()
-    scale = 60.0 if unit.startswith("m") else 1.0
-    if unit.startswith(("h", "st")):
-        scale = 3600.0
-    if unit.startswith("d"):
-        scale = 86400.0
-    if unit in ("ms", "msec") or unit.startswith("milli"):
-        scale = 0.001
-    rest = re.match(rf"({COUNT})", match[3], re.I)
-    return number(match[1]) * scale + (number(rest[1]) if rest else 0.0)
-
-
 @functools.lru_cache(maxsize=4096)
 def find(text: str) -> Quantities:
     """Return the quantities of a line or sentence, which callers must not change. Takes time linear in its length."""
@@ -209,10 +153,11 @@ def find(text: str) -> Quantities:
         for match in PID.finditer(text):
             found.pids += [Quantity(match.start(), int(value)) for value in match.groupdict().values() if value]
         text = PID.sub(_blank, text)
-    if has_digits or WORDED_CLOCK.search(text):
+    if has_digits or NAMED_HOUR.search(text):
         text = _clocks(text, found)
     if has_size:
-        text = _shares(text, found)
+        shared, text = shares.find(text)
+        found.sizes += [Quantity(*each) for each in shared]
         for match in WORDED_SIZE.finditer(text):
             found.sizes.append(Quantity(match.start(), WORDS[match[1].lower()] * UNITS[match[2][0].lower()] / MIB))
         text = _sizes(text, found)
@@ -224,7 +169,8 @@ def find(text: str) -> Quantities:
 
 def _clocks(text: str, found: Quantities) -> str:
     """Add the times of day of a text, and return the text without them and without dates."""
-    text = WORDED_CLOCK.sub(lambda match: _worded_clock(match, found), text)
+    if NAMED_HOUR.search(text):
+        text = WORDED_CLOCK.sub(lambda match: _worded_clock(match, found), text)
     text = GERMAN_CLOCK.sub(r"\1:\2    ", text)
     for match in CLOCK.finditer(text):
         hour = int(match["hour"]) % 12 + 12 * (match["half"].lower() == "p") if match["half"] else int(match["hour"])
@@ -253,17 +199,6 @@ def _times_between(text: str, found: Quantities) -> None:
     found.elapsed = [found.elapsed[index] for index in order]
 
 
-def _shares(text: str, found: Quantities) -> str:
-    """Add the sizes that are shares of a stated size, and return the text without them and without that size."""
-    whole = SHARE.search(text)
-    if not whole:
-        return text
-    total = number(whole[2]) * UNITS[whole[3][0].lower()] / MIB
-    shares = [match for match in PERCENT.finditer(text) if match.start() >= whole.start()]
-    found.sizes += [Quantity(match.start(), number(match[1]) / 100 * total) for match in shares]
-    return PERCENT.sub(_blank, text[: whole.start(2)] + " " * (whole.end() - whole.start(2)) + text[whole.end() :])
-
-
 def _worded_clock(match: re.Match[str], found: Quantities) -> str:
     """Add the clock that is given in words, in the afternoon: the time zone of a text is open anyway. Return spaces for it."""
     hour = {"noon": 12, "midnight": 0}.get(match[3].lower())
@@ -288,6 +223,8 @@ def _bare_sizes(text: str, found: Quantities) -> str:
 def bare_sizes(text: str, beside_mib: float) -> list[Quantity]:
     """Return the numbers without a unit that may be sizes in MiB, beside one with a unit: of that magnitude."""
     found = [Quantity(match.start(1), float(match[1])) for match in BARE_SIZE.finditer(text)]
+    # 'Each step added between 39 and 41': these are differences.
+    found = [size for size in found if not DIFFERENCE.search(text[: size.place][-LONGEST_JOINT:])]
     return [size for size in found if beside_mib / MOST_TIMES <= size.value <= MOST_TIMES * beside_mib]
 
 

@@ -24,6 +24,7 @@ WORDS_OF_A_NOTE = 40
 MOST_CAUSES = 5  # kinds of incident: more than that are guesses
 WORDS_OF_A_CLAIM = 4  # in a heading
 STUFFED_SHARE = 0.75
+HEDGED_SHARE = 0.5
 DENSE_SHARE = 0.28  # reports have up to 0.2
 ENDS = 2  # passages at the beginning and at the end that count more
 TREND_WEIGHT, FLAT_WEIGHT, BOUND_WEIGHT = 6, 3, 3
@@ -139,6 +140,17 @@ def is_talk(parts: list[Passage]) -> bool:
     )
 
 
+def is_hedged(parts: list[Passage]) -> bool:
+    """Return whether most sentences of a text only say what may be."""
+    said = [each for each in parts if each.kind == "sentence"]
+    return sum(bool(wording.HEDGE.search(each.text)) for each in said) > HEDGED_SHARE * len(said)
+
+
+def says_killed(parts: list[Passage]) -> bool:
+    """Return whether a text says that a process was killed for its memory."""
+    return first(parts, wording.KILLED) is not None
+
+
 @functools.lru_cache(maxsize=RECENT)
 def explains(text: str) -> bool:
     """Return whether a text says that a container keeps its entries."""
@@ -196,8 +208,12 @@ def is_advice(passage: Passage) -> bool:
     """Return whether a passage only gives advice: by its heading, or because it begins with what to do."""
     if wording.ADVICE_HEADING.search(passage.heading) and not wording.CAUSE_HEADING.search(passage.heading):
         return True
-    advice = wording.ADVICE.search(passage.text)
-    return bool(advice and advice.start() < 3)
+    return any(wording.ADVICE.match(passage.text, place) for place in range(3))
+
+
+@functools.lru_cache(maxsize=RECENT)
+def _advises(text: str) -> bool:
+    return bool(wording.ADVICE.search(text))
 
 
 def mitigation(parts: list[Passage]) -> Finding:
@@ -216,8 +232,7 @@ def _is_specific(each: Passage, before: str) -> bool:
     """Return whether a passage advises an eviction, a limit, a fix of the code or a restart."""
     text = each.text
     under = bool(wording.ADVICE_HEADING.search(each.heading))
-    advice = wording.ADVICE.search(text)
-    if not advice and not under:
+    if not under and not _advises(text):
         return False
     # 'There is no bound on it. Introduce one.': the object is in the sentence before.
     if wording.IT.search(text) and (explains(text) or explains(before)):
@@ -232,9 +247,7 @@ def _is_specific(each: Passage, before: str) -> bool:
 def _is_generic(each: Passage) -> bool:
     said = wording.HAPPENED.sub("", each.text)
     return bool(wording.GENERIC.search(said)) and (
-        bool(wording.ADVICE.search(said))
-        or bool(wording.ADVICE_HEADING.search(each.heading))
-        or len(said.split()) <= 12
+        _advises(said) or bool(wording.ADVICE_HEADING.search(each.heading)) or len(said.split()) <= 12
     )
 
 
@@ -311,6 +324,8 @@ def verdict(parts: list[Passage], found: list[Series]) -> Finding:
         + FLAT_WEIGHT * (trend == "flat")
         + BOUND_WEIGHT * (is_bounded and trend != "rising")
     )
+    if not blames and not trend and any(wording.UNDECIDED.search(each.text) for each in prose):
+        return Finding("unclear", "")
     if said > denied:
         return Finding("blamed", max(blames)[1][:EVIDENCE] if blames else found[0].text)
     if denied > said:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from memory_leak_lab.grading import quantities
+from memory_leak_lab.grading import quantities, shares
+from memory_leak_lab.grading.notation import MIB, NUMBER, UNITS, number
 from memory_leak_lab.grading.passages import Passage
-from memory_leak_lab.grading.quantities import UNITS, Quantities, Quantity
+from memory_leak_lab.grading.quantities import Quantities, Quantity
 
 MOST_POINTS = 300  # of a text; more is a pasted log
 MOST_SPANS = 8
@@ -45,13 +46,14 @@ COMMAND = re.compile(r"\s*(?:[$#>]|\w+@)")
 class Point(NamedTuple):
     """A size in MiB and when: a second of the day, or seconds since the first measurement, or neither.
 
-    A clock that shows no seconds may be up to `within_s` later.
+    A clock that shows no seconds may be up to `within_s` later; a share of a limit is rounded to `size_within_mib`.
     """
 
     size_mib: float
     second_of_day: float | None = None
     elapsed_s: float | None = None
     within_s: float = 0.0
+    size_within_mib: float = 0.0
 
     @property
     def time_s(self) -> float | None:
@@ -82,10 +84,11 @@ def find(passages: list[Passage]) -> list[Series]:
             found += _of_table([[cell.strip() for cell in each.text.strip("|").split("|")] for each in block])
         elif block[0].kind == "output":
             found += _of_output([each.text for each in block], clock)
+    limit = shares.stated_limit(each.text for each in passages if each.kind in ("sentence", "row"))
     for _paragraph, group in itertools.groupby(
         (each for each in passages if each.kind == "sentence"), key=lambda each: each.paragraph
     ):
-        found += _of_sentences([each.text for each in group])
+        found += _of_sentences([shares.with_limit(each.text, limit) for each in group])
     # A series may be spread over the paragraphs, outputs and tables of a text.
     dated = [(point, each) for each in found for point in each.points if point.second_of_day is not None]
     if len({id(each) for _point, each in dated}) > 1:
@@ -157,7 +160,7 @@ def _dated(sizes: list[Quantity], read: Quantities, before: list[Point]) -> list
         return []
     if read.clocks:
         pairs = _pairs(sizes, read.clocks)
-        points = [Point(size.value, clock.value, None, clock.within) for size, clock in pairs]
+        points = [Point(size.value, clock.value, None, clock.within, size.within) for size, clock in pairs]
         # 'At 15:04 64 MB, two minutes later 124 MB'
         if points and len(sizes) > len(points) and any(read.later):
             paired = {size for size, _clock in pairs}
@@ -274,7 +277,7 @@ def _times(title: str, cells: list[str]) -> list[tuple[float | None, float | Non
         elif read.spans:
             found.append((None, read.spans[0].seconds, 0.0))
         elif is_time and bare and scale:
-            found.append((None, quantities.number(bare[1]) * scale, 0.0))
+            found.append((None, number(bare[1]) * scale, 0.0))
         else:
             found.append(None)
     return found
@@ -287,13 +290,13 @@ def _size(title: str, cell: str) -> float | None:
     read = quantities.find(cell)
     if read.sizes:
         return read.sizes[0].value
-    bare = re.match(rf"\D{{0,3}}({quantities.NUMBER})(?!\s*[%:/\w])", cell)
+    bare = re.match(rf"\D{{0,3}}({NUMBER})(?!\s*[%:/\w])", cell)
     unit = UNIT_IN_HEADER.search(title)
     if bare and unit:
         scale = UNITS[(unit[1] or "b").lower()]
-        return quantities.number(bare[1], of_kib=scale == KIB) * scale / quantities.MIB
+        return number(bare[1], of_kib=scale == KIB) * scale / MIB
     if bare and SIZE_HEADER.search(title):
-        value = quantities.number(bare[1], of_kib=True)
+        value = number(bare[1], of_kib=True)
         return value / KIB if value >= 8000 else value
     return None
 
@@ -360,5 +363,5 @@ def _row(columns: list[str], line: str) -> tuple[int, float] | None:
     size = TOP_SIZE.match(cells[place])
     if not cells[names.index("PID")].isdigit() or not size:
         return None
-    scale = UNITS[size[2].lower()] / quantities.MIB if size[2] else 1 / KIB
+    scale = UNITS[size[2].lower()] / MIB if size[2] else 1 / KIB
     return int(cells[names.index("PID")]), float(size[1].replace(",", ".")) * scale

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ def share(line: str) -> float:
     return float(found[1])
 
 
-@pytest.fixture(scope="module", params=["tuning", "unseen"])
+@pytest.fixture(scope="module", params=sorted(path.name for path in grading_corpus.CORPUS.iterdir() if path.is_dir()))
 def summary(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the lines of a half's summary by their beginning."""
     lines, _disagreements = grading_corpus.measure(grading_corpus.load(request.param))
@@ -48,6 +47,6 @@ def test_other_incidents_and_cheats_earn_next_to_nothing(summary: dict[str, str]
     assert float(summary["mean total of reports of another incident"].split(": ")[1]) <= 12
 
 
-def test_no_investigation_is_in_both_halves() -> None:
-    halves: Any = [{each.name for each in (grading_corpus.CORPUS / half).iterdir()} for half in ("tuning", "unseen")]
-    assert halves[0] & halves[1] == set()
+def test_no_investigation_is_in_two_sets() -> None:
+    names = [each.name for half in grading_corpus.CORPUS.iterdir() if half.is_dir() for each in half.iterdir()]
+    assert len(names) == len(set(names))

@@ -25,6 +25,10 @@ def sizes(text: str) -> list[float]:
         ("64 Mo, 99 Mio", [64, 99]),
         ("a hundred and eighty mebibytes", [180]),
         ("26.8 % of the 1 GiB limit, 34.9 % later", [274.4, 357.4]),
+        ("from 3.2 % to 9.8 % of its 1 GiB MemoryMax; CPU 5 %, 3 % of a CPU", [32.8, 100.4]),
+        ("use of the 1 GiB memory limit rose from 9 percent to 35 percent", [92.2, 358.4]),
+        ("from 97 MiB to 360, each step added between 39 and 41, like a clock", [97, 360]),
+        ("Der Prozess 38.704 kB, dann 68.008 kB", [37.8, 66.4]),
         ("PID 14321 holds 64 MiB", [64]),
         ("python3[12345], anon-rss:1047552kB", [1023]),
         ("30 MiB per minute, 0.5 MB/s", []),
@@ -62,6 +66,8 @@ def test_pids_are_found_and_never_taken_for_sizes(text: str, expected: list[int]
         ("t+60s, +2 min", [], [60, 120]),
         ("a minute and a quarter later", [], [75]),
         ("at first", [], [0]),
+        ("nach knapp drei Minuten, nach rund viereinhalb Minuten", [], [180, 270]),
+        ("sessions grow", [], []),
     ],
 )
 def test_times_are_found(text: str, clocks: list[int], elapsed: list[int]) -> None:
@@ -98,6 +104,11 @@ def test_series_are_found_in_prose_tables_and_output(
     text: str, expected: list[tuple[float, float | None, float | None]]
 ) -> None:
     assert expected in points(text)
+
+
+def test_a_share_of_a_limit_in_another_sentence_is_a_size() -> None:
+    text = "The unit is allowed 1 GiB. At 16:05:28 it used 22.5 percent of that, at 16:09:02 already 36.5 percent."
+    assert [(230, 57928, None), (374, 58142, None)] in points(text)
 
 
 def test_the_spans_of_undated_sizes_are_kept() -> None:
