@@ -24,6 +24,7 @@ from helpers.initial_states import (
     OPERATIONS,
     PID_FILE,
     PROPERTIES,
+    TRANSIENT_FILE,
     UNIT_FILE,
     WORKLOAD,
     InitialState,
@@ -39,9 +40,13 @@ SEED = os.environ.get("RANDOM_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 # Some scripts write the workload file although the role is not installed. That makes it a foreign file.
 UNRECORDED = "! ls -A /var/lib/session-cache 2>/dev/null | grep -q ."
 FOREIGN = f"{{ [ -e {WORKLOAD} ] && {UNRECORDED} && ! grep -q 'Session cache' {WORKLOAD}; }}"
+FOREIGN_UNIT_RUNS = (
+    f"{{ [ ! -e {TRANSIENT_FILE} ] && systemctl is-active --quiet memory-leak "
+    "&& systemctl show --property=LoadState memory-leak | grep -q not-found; }"
+)
 OBSTRUCTED = (
     f"[ -d {LOG} ] || [ -d {PID_FILE} ] || [ -e {UNIT_FILE} ] || [ -L {UNIT_FILE} ] || [ -e {DROP_INS} ] "
-    f"|| [ -e {PROPERTIES} ] || grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN}"
+    f"|| [ -e {PROPERTIES} ] || grep -q {WORKLOAD} /proc/self/mountinfo || {FOREIGN} || {FOREIGN_UNIT_RUNS}"
 )
 PROCESSES = "ps -eo pid,ppid,lstart,cgroup,args | grep [w]orkload"
 # Their paths are the same: some scripts write to the default ones, which a cleanup of other paths need not know.

@@ -66,6 +66,7 @@ until = time.monotonic() + 9999
 while time.monotonic() < until: time.sleep(1)
 END
 """
+TRANSIENT_FILE = "/run/systemd/transient/memory-leak.service"
 PROPERTIES = "/etc/systemd/system.control/memory-leak.service.d"
 DROP_INS = "/etc/systemd/system/memory-leak.service.d"
 FOREIGN_UNIT = """printf 'sleep 9999\\n' >/root/find.sh
@@ -122,13 +123,26 @@ INITIAL_STATES = (
         undo=f"systemctl stop memory-leak; rm {UNIT_FILE}; systemctl daemon-reload",
     ),
     InitialState(
+        "foreign unit with the same name, running without its file",
+        f"printf '[Service]\\nExecStart=/bin/sleep 9999\\n' >{UNIT_FILE}; systemctl daemon-reload; "
+        f"systemctl start memory-leak; rm {UNIT_FILE}; systemctl daemon-reload",
+        "refused",
+        setup=REFUSED,
+        reset=REFUSED,
+        cleanup=REFUSED,
+        fresh=True,
+        intact="systemctl is-active memory-leak",
+        undo="systemctl stop memory-leak",
+    ),
+    InitialState(
         "running, and a foreign unit file with the same name",
         f"printf '[Service]\\nExecStart=/bin/sleep 9999\\n' >{UNIT_FILE}; systemctl daemon-reload",
         "running",
         setup=REFUSED,
         reset=REFUSED,
         intact=f"[ -e {UNIT_FILE} ]",
-        undo=f"rm {UNIT_FILE}; systemctl daemon-reload",
+        # In a random walk, a restart may have started the foreign one.
+        undo=f"rm {UNIT_FILE}; systemctl daemon-reload; [ -e {TRANSIENT_FILE} ] || systemctl stop memory-leak || true",
     ),
     InitialState(
         "masked unit with the same name",

@@ -89,7 +89,10 @@ class Host:
             others = units.files(name)[1:]  # the first is that of the managed unit
             return f"{name} is also defined by {others[0]}, which is not the role's" if others else None
         if not units.files(name):
-            return None
+            pid = units.main_pid_without_file(name)
+            if pid is None or pid in self.unit_of:
+                return None
+            return f"{name} runs on this host and is not the role's: its unit file has been removed. Stop it"
         state = units.show([name])[name]
         if state["LoadState"] == "not-found":
             return None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from memory_leak_host.service import FoundDefinition
 
 TRANSIENT_DIRECTORY = "/run/systemd/transient"
+# systemd keeps a link here for each loaded unit that has been started.
+INVOCATIONS = "/run/systemd/units"
 # Where systemd looks for the files of system units (systemd.unit(5)).
 UNIT_DIRECTORIES = (
     TRANSIENT_DIRECTORY,
@@ -154,11 +156,17 @@ def start(definition: Definition, source: bytes) -> None:
     wait_for_first_line(definition)
 
 
+def main_pid_without_file(name: str) -> int | None:
+    """Return the main PID of a unit that runs although nothing defines it any more, or None if it does not run."""
+    if not os.path.lexists(os.path.join(INVOCATIONS, f"invocation:{name}")):
+        return None
+    state = show([name])[name]
+    return None if state["ActiveState"] in ("inactive", "failed") else int(state["MainPID"])
+
+
 def _forget(name: str) -> None:
     """Make systemd forget a dead unit, and the file of a start that failed."""
-    state = show([name])[name]
-    if state["ActiveState"] in ("inactive", "failed") and state["FragmentPath"] in ("", _transient_file(name)):
-        paths.remove(_transient_file(name))
+    paths.remove(_transient_file(name))
     run("systemctl", "reset-failed", name)
     run("systemctl", "daemon-reload")
     time.sleep(0.1)

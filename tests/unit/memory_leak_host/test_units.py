@@ -74,7 +74,6 @@ def test_a_start_waits_until_systemd_has_forgotten_the_dead_unit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: list[str], tries: int
 ) -> None:
     monkeypatch.setattr(units, "TRANSIENT_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr(units, "show", lambda _names: unit_state("inactive", FragmentPath=str(tmp_path / UNIT)))
     (tmp_path / "log").write_text("started\n")
     commands, answers = [], [*((1, text) for text in said), (0, "")]
 
