@@ -51,7 +51,11 @@ def test_cleanup_of_one_host_leaves_the_others_running(fleet: Fleet, play: Any) 
 def test_check_mode_writes_no_ground_truth(fleet: Fleet, play: Any, tmp_path: Path) -> None:
     play("cleanup")
     answers = ("-e", f"memory_leak_ground_truth_dir={tmp_path}/truth")
-    assert play("setup", "--check", *answers)[fleet.hosts[0].name]["outcome"] == "running"
+    predicted = play("setup", "--check", *answers)[fleet.hosts[0].name]
+    assert predicted["outcome"] == "running"
+    assert predicted["message"].startswith("would create ")
+    assert "write /mcp/scenarios/memory-leak/workload.py" in predicted["message"]
+    assert "start memory-leak.service" in predicted["message"]
     assert not (tmp_path / "truth").exists()
     play("setup", *answers)
     assert len(list((tmp_path / "truth").iterdir())) == COUNT

@@ -111,4 +111,7 @@ def test_setup_with_the_gate_waits_for_the_signal(fleet: Fleet, play: Any) -> No
     some = ",".join(fleet.hosts[number].name for number in (LEAKER, CONTROL))
     records = play("setup", "--limit", some, "-e", "memory_leak_verify=true", variables=PARTS)
     assert [record["outcome"] for record in records.values()] == ["leaking", "plateaued"]
+    leaker, control = (record["message"] for record in records.values())
+    assert "flat" not in leaker
+    assert control.startswith("as expected of this host, RSS is flat")
     play("cleanup")

@@ -94,6 +94,8 @@ class ActionModule(ActionBase):
         found["ground_truth_dir"] = settings["ground_truth_dir"]
         if request["observe_s"] and variant:
             found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant]
+        if found["as_expected"] and found["outcome"] == "plateaued":
+            found["msg"] = f"as expected of this host, RSS is flat ({found['rate_mib_per_min']:+.2f} MiB/min)"
         if may_measure and settings["verify"] and not found["as_expected"]:
             found["failed"] = True
             found["msg"] = "; ".join(filter(None, [found["msg"], None if variant else UNKNOWN_VARIANT]))
@@ -127,6 +129,8 @@ class ActionModule(ActionBase):
         if self._task.diff:
             found["diff"] = {"before": _as_text(before), "after": _as_text(after)}
         messages = [found.pop("message")]
+        if self._task.check_mode and found["changes"]:
+            messages.append(f"would {', '.join(found['changes'])}")
         if not found["warnings"]:
             del found["warnings"]
         observation = found.pop("observation")
