@@ -50,7 +50,7 @@ class Report(NamedTuple):
 
 
 def load(half: str) -> list[Report]:
-    """Return the reports of a half."""
+    """Return the reports of a half. Cheats may have no expected levels: they count by their totals."""
     levels = yaml.safe_load((CORPUS / "levels.yml").read_text())
     found = []
     for directory in sorted((CORPUS / half).iterdir()):
@@ -58,8 +58,8 @@ def load(half: str) -> list[Report]:
         facts = yaml.safe_load((directory / "facts.yml").read_text())
         for path in sorted(directory.iterdir()):
             name = str(path.relative_to(CORPUS))
-            if name in levels:
-                found.append(Report(name, path, truth, levels[name], "ground_truth_of" in facts))
+            if name in levels or path.name.startswith("cheat-"):
+                found.append(Report(name, path, truth, levels.get(name, {}), "ground_truth_of" in facts))
     return found
 
 
@@ -87,12 +87,19 @@ def measure(reports: list[Report], judge_of: Callable[[str], grade.Judge] | None
     right: Counter[str] = Counter()
     count: Counter[str] = Counter()
     errors: dict[str, list[float]] = defaultdict(list)
-    cheats, disagreements, others = [], [], []
-    began, words = time.process_time(), 0
-    for report in reports:
-        document = documents.read(report.path)
-        words += len(report.path.read_text().split())
-        got = grade.grade(document, report.truth, judge_of(report.name) if judge_of else None)
+    disagreements, others = [], []
+    words = sum(len(report.path.read_text().split()) for report in reports)
+    began = time.process_time()
+    graded = [
+        (each, grade.grade(documents.read(each.path), each.truth, judge_of(each.name) if judge_of else None))
+        for each in reports
+    ]
+    seconds = time.process_time() - began
+    totals = {report.name: got["total"] or 0 for report, got in graded if report.is_cheat}
+    cheats = [f"{name}: {total}" for name, total in totals.items() if total > MOST_OF_A_CHEAT]
+    for report, got in graded:
+        if not report.expected:
+            continue
         if "verdict" in report.expected:
             count["verdict"] += 1
             right["verdict"] += got["verdict"] == report.expected["verdict"]
@@ -101,8 +108,8 @@ def measure(reports: list[Report], judge_of: Callable[[str], grade.Judge] | None
                     f"{report.name}: {report.expected['verdict']}, got {got['verdict']}: {got['evidence'][:150]}"
                 )
             continue
-        wanted = expected_total(report.expected)
         total = got["total"]
+        wanted = expected_total(report.expected)
         error = abs((total if total is not None else 0) - wanted)
         kind = "cheat" if report.is_cheat else "other incident" if report.is_of_another_incident else "leak"
         for group in (
@@ -130,11 +137,8 @@ def measure(reports: list[Report], judge_of: Callable[[str], grade.Judge] | None
         found = sorted(each["reason"] for each in got["deductions"])
         if found != sorted(report.expected["deductions"]):
             disagreements.append(f"{report.name} deductions: {report.expected['deductions']}, got {found}")
-        if report.is_cheat and (total or 0) > MOST_OF_A_CHEAT:
-            cheats.append(f"{report.name}: {total}, expected {wanted}")
         if kind == "other incident":
             others.append(total or 0)
-    seconds = time.process_time() - began
     lines = [
         f"exact levels: {wilson(right['all'], count['all'])}; mean error {statistics.fmean(errors['all']):.1f} points",
         *(f"  {name}: {wilson(right[name], count[name])}" for name in rubric.CATEGORIES),
@@ -147,7 +151,7 @@ def measure(reports: list[Report], judge_of: Callable[[str], grade.Judge] | None
         f"covered, English: {wilson(right['covered'], count['covered'])}",
         f"verdict on controls and decoys: {wilson(right['verdict'], count['verdict'])}",
         f"mean total of reports of another incident: {statistics.fmean(others):.1f}" if others else "",
-        f"cheats above {MOST_OF_A_CHEAT}: {len(cheats)} {cheats}",
+        f"cheats above {MOST_OF_A_CHEAT}: {len(cheats)} of {len(totals)} {cheats}",
         f"{words} words in {seconds:.2f} s: {seconds / words * 600_000:.1f} s for 1,000 reports of 600 words",
     ]
     return lines, disagreements

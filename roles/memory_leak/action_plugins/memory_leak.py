@@ -86,7 +86,7 @@ class ActionModule(ActionBase):
         target_rate = assigned["target_rate_mib_per_min"]
         if operation == "status" and recorded and recorded.target_rate_mib_per_min:
             target_rate = recorded.target_rate_mib_per_min  # that of the setup, which may have had other variables
-        found = self._ask_host(request, target_rate, task_vars)
+        found = self._ask_host(request, target_rate, variant, task_vars)
         if operation in ("setup", "reset") and found["pid"] is not None:
             found["target_rate_mib_per_min"] = target_rate  # as started, whatever the host answers
         found["variant"] = variant
@@ -94,8 +94,6 @@ class ActionModule(ActionBase):
         found["ground_truth_dir"] = settings["ground_truth_dir"]
         if request["observe_s"] and variant:
             found["as_expected"] = found["outcome"] == EXPECTED_OUTCOME[variant]
-        if found["as_expected"] and found["outcome"] == "plateaued":
-            found["msg"] = f"as expected of this host, RSS is flat ({found['rate_mib_per_min']:+.2f} MiB/min)"
         if may_measure and settings["verify"] and not found["as_expected"]:
             found["failed"] = True
             found["msg"] = "; ".join(filter(None, [found["msg"], None if variant else UNKNOWN_VARIANT]))
@@ -111,7 +109,9 @@ class ActionModule(ActionBase):
                 errors.append(f"{name} is {validation.shown(task_vars[name])}: {error}")
         return values, errors
 
-    def _ask_host(self, request: Request, target_rate: float, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _ask_host(
+        self, request: Request, target_rate: float, variant: Variant | None, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
         answer = transport.ask(self, transport.program(LIBRARY, request), task_vars, request["observe_s"])
         if isinstance(answer, str):
             return _failure("failed", answer)
@@ -139,7 +139,10 @@ class ActionModule(ActionBase):
         except ValueError as error:
             return _failure("failed", f"the host's answer does not fit the contract: {error}")
         if measured:
-            messages.insert(0, measured.pop("message"))
+            message = measured.pop("message")
+            if variant and measured.get("outcome") == EXPECTED_OUTCOME[variant] == "plateaued":
+                message = f"as expected of this host, RSS is flat ({measured['rate_mib_per_min']:+.2f} MiB/min)"
+            messages.insert(0, message)
             # If it exited in the meantime, keep the outcome that says how.
             if found["outcome"] != "running":
                 measured.pop("outcome", None)

@@ -83,6 +83,11 @@ def has_failed(state: dict[str, str]) -> bool:
     return state["ActiveState"] == "failed" or state.get("SubState", "").startswith(WAITS_TO_RESTART)
 
 
+def has_ended(state: dict[str, str]) -> bool:
+    """Return whether a unit neither runs nor starts or stops."""
+    return state["ActiveState"] in ("inactive", "failed")
+
+
 def lifetime_s(state: dict[str, str]) -> float:
     """Return how many seconds an exited unit was up."""
     started, ended = (int(state.get(f"{event}TimestampMonotonic") or 0) for event in ("ExecMainStart", "InactiveEnter"))
@@ -143,6 +148,8 @@ def start(definition: Definition, source: bytes) -> None:
     status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
     while status and any(words in said for words in STILL_LOADED) and time.monotonic() < deadline:
         # A cleanup was killed after it had removed the unit's file, or has only just ended.
+        if not has_ended(show([definition["unit"]])[definition["unit"]]):
+            break  # somebody has started another unit of this name meanwhile: its file stays
         _forget(definition["unit"])
         status, said = run(*command, timeout_s=service.START_TIMEOUT_S + 10)
     if status:
@@ -161,7 +168,7 @@ def main_pid_without_file(name: str) -> int | None:
     if not os.path.lexists(os.path.join(INVOCATIONS, f"invocation:{name}")):
         return None
     state = show([name])[name]
-    return None if state["ActiveState"] in ("inactive", "failed") else int(state["MainPID"])
+    return None if has_ended(state) else int(state["MainPID"])
 
 
 def _forget(name: str) -> None:
@@ -217,7 +224,7 @@ def stop(name: str) -> None:
         paths.remove(fragment)
         run("systemctl", "daemon-reload")
         state = show([name])[name]
-    if state["ActiveState"] not in ("inactive", "failed"):
+    if not has_ended(state):
         # Its processes start others before SIGKILL reaches them one by one: kill all at once.
         processes.kill_unit(name)
         state = show_settled([name])[name]

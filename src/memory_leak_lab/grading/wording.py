@@ -7,15 +7,13 @@ import re
 from memory_leak_lab.grading.rubric import SCENARIO
 
 NOT = (
-    r"(?:\b(?:no|not|never|nothing|none|nobody|no one|nor|neither|without|cannot|lacks?|lacking|missing|absent"
-    r"|ruled out"
+    r"(?:\b(?:no|not|never|nothing|none|nobody|no one|nor|neither|without|cannot|lacks?|lacking|missing|absent|ruled out"
     r"|rather than|fail(?:s|ed)? to)\b|n't\b)"
 )
 NEGATION = re.compile(NOT, re.I)
 DENIED_BEFORE = re.compile(
     NOT + r"(?:[\s\w]{0,12}\b(?:be|been))?"
-    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does"
-    r"|it))*\s*$",
+    r"(?:\s+(?:an?|any|the|this|that|real|really|memory|single|process|service|host|signs? of|steady|on|is|does|it))*\s*$",
     re.I,
 )
 REMOVAL = (
@@ -24,8 +22,7 @@ REMOVAL = (
 )
 LIMIT = r"(?:limit|bound|cap\b|capp|maximum|max\b|ttl\b|time[- ]to[- ]live|lifetime|upper|ceiling|size check)"
 CONTAINER = re.compile(
-    r"\b(?:\w*cach\w*|\w*sessions?\w*|entr(?:y|ies)|dict(?:s|ionary|ionaries)?|(?:hash ?)?maps?|(?:hash )?tables?"
-    r"|lists?"
+    r"\b(?:\w*cach\w*|\w*sessions?\w*|entr(?:y|ies)|dict(?:s|ionary|ionaries)?|(?:hash ?)?maps?|(?:hash )?tables?|lists?"
     r"|stor(?:e|es|ed|ing)|tokens?|visitors?|state|structures?|containers?|records?|objects?|keys?|guests?|items?)\b"
     r"|\b(?:sitzung\w*|eintr[aä]g\w*|speicher|zwischenspeicher|wörterbuch|entrées?|dictionnaire|jetons?|entradas?"
     r"|diccionario|sesion\w*|sesión|caché|fichas?)\b",
@@ -42,8 +39,7 @@ KEPT = re.compile(
     # Old entries stay, or nothing takes them out.
     r"|\b(?:old|spent|used|stale|previous|replaced|superseded|expired|dead|orphan\w*|abandoned|obsolete|earlier|former"
     r"|used-up|unreachable)\b[^.;]{0,60}"
-    r"\b(?:stays?|stayed|remains?|remained|kept|keeps?|linger\w*|left|leaves|lives? on|survives?|piles?|retained"
-    r"|garbage"
+    r"\b(?:stays?|stayed|remains?|remained|kept|keeps?|linger\w*|left|leaves|lives? on|survives?|piles?|retained|garbage"
     r"|behind|never|accumulat\w*|in place)\b"
     r"|\b(?:keeps?|kept|keeping|retains?|retaining|leaves|leaving|hoards?|holds?)\b[^.;]{0,40}\b(?:old|spent|used|stale"
     r"|previous|replaced|superseded|every|all|each)\b"
@@ -58,13 +54,11 @@ KEPT = re.compile(
     r"|\b(?:entries|entry count|cache_entries|sessions)\b[^.;]{0,50}\b(?:equal\w*|matche?s?|same as|tracks?|follows?"
     r"|identical to|one per|=)\b[^.;]{0,30}\brequests?\b"
     # German, French, Spanish
-    r"|\b(?:nie|niemals|nicht|nirgends|nichts)\b[^.;]{0,60}\b(?:gelöscht|entfernt|verworfen|aufgeräumt"
-    r"|freigegeben|gelöst"
+    r"|\b(?:nie|niemals|nicht|nirgends|nichts)\b[^.;]{0,60}\b(?:gelöscht|entfernt|verworfen|aufgeräumt|freigegeben|gelöst"
     r"|verdrängt|bereinigt|geleert|weggeworfen|löscht|entfernt|wirft|räumt)\b"
     r"|\b(?:löscht|entfernt|verwirft|räumt|gibt)\b[^.;]{0,40}\b(?:nie|niemals|nicht)\b|\b(?:ohne|keine?n?"
     r"|fehlende?)\b[^.;]{0,40}(?:grenze|begrenzung|limit|verdrängung|ablauf|eviction|obergrenze|\bttl\b)"
-    r"|\b(?:alten?|verbrauchten?|abgelösten?|ersetzten?|jede[rsn]?|früheren?"
-    r"|benutzten?)\b[^.;]{0,60}\b(?:bleib\w*|behält"
+    r"|\b(?:alten?|verbrauchten?|abgelösten?|ersetzten?|jede[rsn]?|früheren?|benutzten?)\b[^.;]{0,60}\b(?:bleib\w*|behält"
     r"|behalten|verbleib\w*|liegen)\b|\bunbegrenzt\w*|\bunbeschränkt\w*|\bungebremst\w*"
     r"|\b(?:hebt|bewahrt|behält|speichert|sammelt|hortet)\b[^.;]{0,40}\b(?:jede\w*|alle\w*|für immer|dauerhaft)\b"
     r"|\bfür immer\b"
@@ -74,20 +68,16 @@ KEPT = re.compile(
     r"|\bindefinidamente\b"
     r"|\bne\b[^.;]{0,40}\bjamais\b|\bjamais\b[^.;]{0,50}\b(?:supprim|purg|évinc|retir|effac|libér|enlev|nettoy|élimin"
     r"|invalid)\w*|\b(?:supprim|purg|évinc|retir|effac|libér)\w*[^.;]{0,30}\bjamais\b"
-    r"|\b(?:sans|aucune?|pas de)\b[^.;]{0,30}\b(?:limite|borne|plafond|éviction|expiration|purge|maximum)\b"
-    r"|\billimité\w*"
+    r"|\b(?:sans|aucune?|pas de)\b[^.;]{0,30}\b(?:limite|borne|plafond|éviction|expiration|purge|maximum)\b|\billimité\w*"
     r"|\bnon borné\w*"
     r"|\b(?:ancien\w*|vieux|vieille\w*|précédent\w*|usagé\w*|consommé\w*|chaque|remplacé\w*)\b[^.;]{0,60}\b(?:rest\w+"
     r"|conserv\w+|gard\w+|demeur\w+|subsist\w+)\b"
-    r"|\b(?:nunca|jamás|no|nadie|nada)\b[^.;]{0,40}\b(?:elimin|borr|descart|liber|retir|quit|limpi|expuls|desaloj"
-    r"|suprim)\w*"
+    r"|\b(?:nunca|jamás|no|nadie|nada)\b[^.;]{0,40}\b(?:elimin|borr|descart|liber|retir|quit|limpi|expuls|desaloj|suprim)\w*"
     r"|\b(?:sin|ningún|ninguna)\b[^.;]{0,30}\b(?:límite|tope|expiración|desalojo|caducidad|expulsión|máximo)\b"
     r"|\bilimitad\w*|\bno acotad\w*"
-    r"|\b(?:antigu\w+|viej\w+|anterior\w*|usad\w+|gastad\w+|cada|consumid\w+"
-    r"|reemplazad\w+)\b[^.;]{0,60}\b(?:permanec\w+"
+    r"|\b(?:antigu\w+|viej\w+|anterior\w*|usad\w+|gastad\w+|cada|consumid\w+|reemplazad\w+)\b[^.;]{0,60}\b(?:permanec\w+"
     r"|qued\w+|conserv\w+|guard\w+|acumul\w+)\b"
-    r"|\babandoned\b|\bnever (?:comes?|came|goes|went|get|gets|taken|lets?|released)\b[^.;]{0,20}\b(?:out|go|back"
-    r"|away)\b"
+    r"|\babandoned\b|\bnever (?:comes?|came|goes|went|get|gets|taken|lets?|released)\b[^.;]{0,20}\b(?:out|go|back|away)\b"
     r"|\b(?:not|never) (?:taken|thrown|cleared|let) (?:out|away|go)\b|\bno way out\b|\bnothing (?:takes|throws|clears"
     r"|removes|deletes|lets)\b|\bno eviction\b|\bnobody (?:removes|deletes|clears|throws|takes)\b",
     re.I,
@@ -106,17 +96,15 @@ LEAK = re.compile(
     r"(?<![-/\w.])(?:memory )?leak(?:s|ing|ed|age|y)?\b(?![-.]\w|[-/])|\b(?:grow\w*|growth"
     r"|rises?) without (?:an? )?(?:bound|end|limit)|\bunbounded(?: memory)? growth\b"
     r"|\bgrows? (?:forever|for ever|indefinitely|unbounded)\b|\bunbounded\b"
-    r"|\b(?:holds?|hangs?|holding|hanging|clings?) on to\b[^.;]{0,40}\b(?:no longer|not) need|\b(?:never|not"
-    r"|n't) (?:gives?"
+    r"|\b(?:holds?|hangs?|holding|hanging|clings?) on to\b[^.;]{0,40}\b(?:no longer|not) need|\b(?:never|not|n't) (?:gives?"
     r"|giving|hands?|releas\w+|free\w*|return\w*) (?:\w+ ){0,3}(?:memory|it) ?(?:back|again)?\b"
     r"|\bkeeps? (?:growing|climbing|rising) (?:until|without|and never)\b"
-    r"|\b(?:speicher)?lecks?\b|\bleckt\b|\bungebremst\w* wachs\w*|\bwächst (?:\w+ )?ungebremst|\bfuites?\b"
-    r"|\bfuit\b|\bfugas?\b|\bgoteo\b",
+    r"|\b(?:speicher)?lecks?\b|\bleckt\b|\bungebremst\w* wachs\w*|\bwächst (?:\w+ )?ungebremst"
+    r"|\bfuites?\b|\bfuit\b|\bfugas?\b|\bgoteo\b",
     re.I,
 )
 NAMED_LEAK = re.compile(
-    r"(?<![-/\w.])(?:memory )?leak(?:s|ing|ed|age|y)?\b(?![-.]\w|[-/])|\bunbounded\b|\b(?:speicher)?lecks?\b"
-    r"|\bfuites?\b"
+    r"(?<![-/\w.])(?:memory )?leak(?:s|ing|ed|age|y)?\b(?![-.]\w|[-/])|\bunbounded\b|\b(?:speicher)?lecks?\b|\bfuites?\b"
     r"|\bfugas?\b",
     re.I,
 )
@@ -130,8 +118,7 @@ GROWTH = re.compile(
     r"|higher) (?:by|than before|every time)\b|"
     r"\bgrow(?:s|th|n|ing)?\b|\bgrew\b|\bris(?:es?|ing)\b|\brose\b|\bincreas\w+\b|\bwent (?:from|up|down)\b|\bwächst\b"
     r"|\bpasse de\b|\bhoards?\b|\bunbounded\b|\bshrinks\b|\b(?:falls|falling|fell)\b|\bclimb\w*|\bgains?\b|\bswell\w*"
-    r"|\bballoon\w*|\baccumulat\w*|\b(?:more|larger|bigger|fatter|higher) (?:and (?:more|larger|bigger)|each"
-    r"|every|at each)\b"
+    r"|\bballoon\w*|\baccumulat\w*|\b(?:more|larger|bigger|fatter|higher) (?:and (?:more|larger|bigger)|each|every|at each)\b"
     r"|\bcreeps?\b"
     r"|\bw(?:ächst|achsen|uchs|achstum)\b|\bsteig(?:t|en|end\w*)\b|\bstieg\b|\bgestiegen\b|\bgewachsen\b|\bzunahme\b"
     r"|\bnimmt\b[^.;]{0,30}\bzu\b|\banstieg\b"
@@ -141,30 +128,24 @@ GROWTH = re.compile(
 )
 # What would happen, or would have, in another case.
 HYPOTHETICAL = re.compile(
-    r"\bwould(?:n't)? (?:have|be|grow|put|show|add|mean|leak|then)\b|\bhad it been\b|\bhad (?:the|there|this)\b"
-    r"|\bif (?:it"
+    r"\bwould(?:n't)? (?:have|be|grow|put|show|add|mean|leak|then)\b|\bhad it been\b|\bhad (?:the|there|this)\b|\bif (?:it"
     r"|the|this|there|that|nobody|someone|they|a)\b"
-    r"|\bwithout (?:it\b|(?:the|that|this|its|a) (?:cap|limit|option|flag|bound|setting)\b)|\bunless\b"
-    r"|\bcould (?:be|have"
+    r"|\bwithout (?:it\b|(?:the|that|this|its|a) (?:cap|limit|option|flag|bound|setting)\b)|\bunless\b|\bcould (?:be|have"
     r"|in theory)\b|\bmight\b|\botherwise\b"
     r"|\bif that were all\b|\bby itself\b|\bon its own\b|\bonce deployed\b|\bsomebody once\b|\bunbounded \(calculated\)"
-    r"|\bwould've\b|\bit'd\b|\bhätte\b|\bwürde\b|\bwäre\b|\bserait\b|\baurait\b|\bsería\b|\bhabría\b|\bestaría\b"
-    r"|\bcrecería\b"
+    r"|\bwould've\b|\bit'd\b|\bhätte\b|\bwürde\b|\bwäre\b|\bserait\b|\baurait\b|\bsería\b|\bhabría\b|\bestaría\b|\bcrecería\b"
     r"|\bwächse\b",
     re.I,
 )
 HEDGE = re.compile(
-    r"\b(?:might|may|could|perhaps|possibly|presumably|probably|conceivabl[ey]|would|should it|if (?:it|they|one"
-    r"|so|at all)"
+    r"\b(?:might|may|could|perhaps|possibly|presumably|probably|conceivabl[ey]|would|should it|if (?:it|they|one|so|at all)"
     r"|need not|or not|not certain|unclear|whether)\b",
     re.I,
 )
 # One look does not tell whether it grows.
 UNDECIDED = re.compile(
-    r"\b(?:can(?:no|')t|can not|could(?: not|n't)|impossible to|unable to|hard to|too early to|don't know"
-    r"|do not know)\b"
-    r"[^.;]{0,40}\b(?:(?:whether|if|that) (?:it|this|that|the \w+|memory|anything) (?:\w+ )?(?:grow|ris|leak"
-    r"|climb|increas)\w*"
+    r"\b(?:can(?:no|')t|can not|could(?: not|n't)|impossible to|unable to|hard to|too early to|don't know|do not know)\b"
+    r"[^.;]{0,40}\b(?:(?:whether|if|that) (?:it|this|that|the \w+|memory|anything) (?:\w+ )?(?:grow|ris|leak|climb|increas)\w*"
     r"|from (?:one|a single|this one) (?:look|snapshot|sample|reading))\b"
     r"|\bone (?:look|snapshot|sample|reading) (?:can't|cannot|doesn't|does not)\b",
     re.I,
@@ -178,21 +159,17 @@ KILLED = re.compile(
 FLAT = re.compile(
     r"\b(?:flat|stable|constant|healthy|plateau\w*|level(?:s|led|led)? (?:off|out)|unchanged|steady at|all is well"
     r"|identical|to the byte|not (?:one|a single) (?:page|byte|kilobyte|kb)"
-    r"|motionless|not an? (?:page|byte|kilobyte|kb) more|the very same|did(?: not|n't) (?:move|change|grow|rise"
-    r"|budge)|does(?: not|n't) (?:move|change|grow|rise|budge)"
+    r"|motionless|not an? (?:page|byte|kilobyte|kb) more|the very same"
+    r"|did(?: not|n't) (?:move|change|grow|rise|budge)|does(?: not|n't) (?:move|change|grow|rise|budge)"
     r"|has(?: not|n't) (?:moved|changed|grown|risen|budged)"
-    r"|never (?:moved|changed|grew|rose)|no growth|not grow(?:ing|n)?|stood still|stays? put|the (?:same"
-    r"|identical) (?:size|value|figure"
-    r"|amount|number|reading))\b"
-    r"|\b(?:konstant|unverändert|stabil|gleich ?geblieben|wächst nicht|wuchs nicht|estable|constante|sin cambios"
-    r"|no crece"
-    r"|no creció|stable|inchangée?|identique\w*|ne (?:croît|grandit|bouge|varie) pas|n'a pas (?:bougé|varié"
-    r"|augmenté))\b",
+    r"|never (?:moved|changed|grew|rose)|no growth|not grow(?:ing|n)?|stood still|stays? put"
+    r"|the (?:same|identical) (?:size|value|figure|amount|number|reading))\b"
+    r"|\b(?:konstant|unverändert|stabil|gleich ?geblieben|wächst nicht|wuchs nicht|estable|constante|sin cambios|no crece"
+    r"|no creció|stable|inchangée?|identique\w*|ne (?:croît|grandit|bouge|varie) pas|n'a pas (?:bougé|varié|augmenté))\b",
     re.I,
 )
 HIGH_USE = re.compile(
-    r"\bmemory\b|\brss\b|\bmi?b of\b|\bram\b|\bresident\b|\bavailable\b|\bneeds? \d+ mi?b\b|\b\d+ ?[mg]i?b\b",
-    re.I,
+    r"\bmemory\b|\brss\b|\bmi?b of\b|\bram\b|\bresident\b|\bavailable\b|\bneeds? \d+ mi?b\b|\b\d+ ?[mg]i?b\b", re.I
 )
 DISK = re.compile(r"\bdisks?\b|\bfile ?systems?\b|\bi/o waits?\b|\bstorage\b|\btmpfs\b", re.I)
 SYSTEM = re.compile(
@@ -201,8 +178,7 @@ SYSTEM = re.compile(
     re.I,
 )
 BLAME = re.compile(
-    r"\bcause[sd]?\b|\bbecause\b|\bdue to\b|\bis (?:nearly )?full\b|\bfull (?=disk)|\bthat is why\b|\bfilled\b"
-    r"|\bbroken\b"
+    r"\bcause[sd]?\b|\bbecause\b|\bdue to\b|\bis (?:nearly )?full\b|\bfull (?=disk)|\bthat is why\b|\bfilled\b|\bbroken\b"
     r"|\bknown to be\b|\bexhaustion\b|\bbug\b|\bto blame\b|\bblame\b|\bbottleneck\b|\bculprit\b|\bfailing\b"
     r"|\btoo little memory\b|\bdoes not reclaim\b|\bfault\b",
     re.I,
@@ -218,8 +194,7 @@ ADVICE = re.compile(
     r"|recommendation|fix|remedy|cure|mitigation|workaround"
     r"|solves it|solution|until then|either|then|cause we)\b"
     rf"|(?:^|[:;.,|\-]\s*|\band\s+|\bor\s+|\bthen\s+|\bmeanwhile\s+|^\s*[-*]\s*|^\s*\d+[.)]\s*)(?:please\s+)?(?:{VERBS})\b"
-    r"|\b(?:I'd|I would|we'd|we would|let's|propos\w+|suggest\w*|would like to|want to|plan(?:s|ned)? to|stopgap"
-    r"|interim"
+    r"|\b(?:I'd|I would|we'd|we would|let's|propos\w+|suggest\w*|would like to|want to|plan(?:s|ned)? to|stopgap|interim"
     r"|meanwhile|ought to|worth|consider|remed\w+)\b"
     r"|\b(?:sollte\w*|muss|müssen|empfehl\w+|vorschlag|vorschläge|behebung|abhilfe|lösung|maßnahme\w*|sofort|bis dahin"
     r"|kurzfristig|langfristig)\b"
@@ -285,8 +260,7 @@ TENTATIVE = re.compile(
     r"|\b(?:looked|seemed)\s+(?:at first )?like\b|\bat first (?:glance|sight)\b"
     r"|\bif (?:it|this|there|that|the \w+) (?:were|was|had)\b|\bwould have (?:been|shown|meant|kept|grown|continued)\b"
     r"|\b(?:one|you) (?:might|could|may) (?:think|suspect|assume)\b|\btempting\b"
-    r"|\bhypothes[ie]s\b|\bevery one of us would\b|\bsmell(?:s|ed|t)? (?:of|like)\b|\b(?:example|textbook|classic"
-    r"|typical"
+    r"|\bhypothes[ie]s\b|\bevery one of us would\b|\bsmell(?:s|ed|t)? (?:of|like)\b|\b(?:example|textbook|classic|typical"
     r"|signature|marks?|story) (?:case )?(?:of|for)\b|\bfirst thing (?:that )?(?:anyone|everyone|I|we)\b|\bon (?:my"
     r"|the) (?:list|whiteboard)\b",
     re.I,
@@ -295,8 +269,7 @@ REJECTED_HEADING = re.compile(
     r"\bruled out|\brul(?:e|ing) out|\brejected|\bexcluded|\bnot the (?:cause|problem)|\bdismissed|\bdead ends?\b"
     r"|\bfalse (?:leads?|trails?|alarms?)"
     r"|\bdiscarded|\beliminated|\bred herrings?|\bwhat it (?:is|was)(?: not|n't)|\bnot (?:found|seen)\b"
-    r"|\blet go\b|\bsuspicions?\b|\bhypothes|\bexplanations? (?:that|we|I)|\bdoes(?: not|n't) hold|\bput aside"
-    r"|\bverworfen"
+    r"|\blet go\b|\bsuspicions?\b|\bhypothes|\bexplanations? (?:that|we|I)|\bdoes(?: not|n't) hold|\bput aside|\bverworfen"
     r"|\bausgeschlossen|\bécart|\bexclu|\bdescart",
     re.I,
 )
@@ -308,8 +281,7 @@ ALTERNATIVES = re.compile(
     re.I,
 )
 CONCLUSION_HEADING = re.compile(
-    r"\bconclu|\bverdict|\bsummary|\btl;?dr|\broot cause|\bdiagnos[ie]s|\bfindings?\b|\bresult|\bbottom line"
-    r"|\bassessment"
+    r"\bconclu|\bverdict|\bsummary|\btl;?dr|\broot cause|\bdiagnos[ie]s|\bfindings?\b|\bresult|\bbottom line|\bassessment"
     r"|\bcause\b|\bstatus\b"
     r"|\bwhat happens|\banswer|\bresponsible",
     re.I,
@@ -318,10 +290,8 @@ CAUSE_HEADING = re.compile(r"\bcause|\bwhy\b|\bexplanation|\bmechanism|\bdiagnos
 ADVICE_HEADING = re.compile(
     r"\bcure\b|\bremedy\b|\bfix(?:es)?\b|\bmitigat|\bremed|\brecommend|\baction|\bnext steps?|\bproposal|\bproposed"
     r"|\bsolution|\bto ?do\b|\bwhat to do|\bprevent"
-    r"|\bworkaround|\bshort[- ]term|\blong[- ]term|\bpermanent|\bimmediate|\brepair|\bfollow[- ]?ups?|\bplan\b"
-    r"|\basks?\b"
-    r"|\bi would\b|\bi'd\b|\bsuggest|\bstopgap|\bimprovement|\bnow\b|\blater\b|\bfor good\b|\bwhat (?:now|helps"
-    r"|would help)"
+    r"|\bworkaround|\bshort[- ]term|\blong[- ]term|\bpermanent|\bimmediate|\brepair|\bfollow[- ]?ups?|\bplan\b|\basks?\b"
+    r"|\bi would\b|\bi'd\b|\bsuggest|\bstopgap|\bimprovement|\bnow\b|\blater\b|\bfor good\b|\bwhat (?:now|helps|would help)"
     r"|\bway out|\bempfehl|\bbehebung|\babhilfe|\bmaßnahme|\blösung|\bvorschl|\bcorrect|\brecommand|\bpropos|\bsolución"
     r"|\bmedidas|\bpropuesta",
     re.I,
@@ -352,8 +322,7 @@ NO_LEAK = re.compile(
     r"n[o']t (?:\w+ ){0,4}as (?:a |an )?(?:\w+ )?leak\b|"
     r"\b(?:no|not an?|isn't an?|without an?|any|never an?) (?:\w+ ){0,3}leak\b|\bdo(?:es)? ?n[o']t leak|\b(?:is"
     r"|are) ?n[o']t leaking|\bnot leaking\b"
-    r"|\bleak(?:s|ing)? (?:is|was|are|can be|has been) (?:ruled out|excluded)|\bnothing (?:is |that )?(?:leak"
-    r"|grow)s?(?:ing)?\b"
+    r"|\bleak(?:s|ing)? (?:is|was|are|can be|has been) (?:ruled out|excluded)|\bnothing (?:is |that )?(?:leak|grow)s?(?:ing)?\b"
     r"|\b(?:cache|entries|sessions|count|it|buffer|list) (?:is|are|stays?|was|remains?) (?:properly |correctly |well "
     r"|strictly )?(?:bounded|capped|limited)\b|\bbounded (?:cache|by|at|to)\b",
     re.I,
@@ -372,27 +341,22 @@ BOUNDED = re.compile(
     r"|\b(?:push|throw|kick|turn|sacrific|pop|mov|tak)\w*\b[^.;]{0,40}\b(?:oldest|longest)\b|\b(?:oldest"
     r"|longest)\b[^.;]{0,60}\b(?:goes|out|leaves|push\w*|thrown|is removed|deleted)\b|\boldest out\b|\bone goes out\b"
     r"|\b(?:cap|limit|maximum|number|bound) (?:is|of|at|=|stands at|was) \d+\b|\b(?:set|configured|configures?|capped"
-    r"|limited|pinned|full) (?:to|at|with|is) \d+\b|\b(?:unit|command line|deployment|we) (?:configures?"
-    r"|(?:does )?sets?|passes"
+    r"|limited|pinned|full) (?:to|at|with|is) \d+\b|\b(?:unit|command line|deployment|we) (?:configures?|(?:does )?sets?"
+    r"|passes"
     r"|starts? it with)\b[^.;]{0,30}(?:\d+|hundred|thousand)"
-    r"|\bcache_entries[ =:]+(\d+)\b(?=[^\n]*$)(?!.*requests=\1)|\bcache (?:was |is |has been )?full\b"
-    r"|\b(?:counter|count"
+    r"|\bcache_entries[ =:]+(\d+)\b(?=[^\n]*$)(?!.*requests=\1)|\bcache (?:was |is |has been )?full\b|\b(?:counter|count"
     r"|entries)\b[^.;]{0,40}\b(?:read|reads|stays?|stayed|stood|stands|remains?)\b[^.;]{0,15}\d+"
-    r"|\b(?:más antigu|älteste|plus ancien)\w*|\b(?:tope|límite|máximo|plafond|limite|obergrenze|grenze) (?:de"
-    r"|von|bei|à) \d+"
-    r"|\boldest\b[^.;]{0,40}\bmakes? room\b|\bwhenever there are too many\b|\bplafond existe\b|\bexpulse\b"
-    r"|\belimina(?:n"
+    r"|\b(?:más antigu|älteste|plus ancien)\w*|\b(?:tope|límite|máximo|plafond|limite|obergrenze|grenze) (?:de|von|bei|à) \d+"
+    r"|\boldest\b[^.;]{0,40}\bmakes? room\b|\bwhenever there are too many\b|\bplafond existe\b|\bexpulse\b|\belimina(?:n"
     r"|da)?\b[^.;]{0,20}\bmás antigu\w+|\bno puede crecer\b|\b(?:ältesten?|älteste)\b[^.;]{0,40}\b(?:gelöscht|entfernt"
     r"|verdrängt|verworfen|raus)"
-    r"|\bcannot (?:grow|exceed|rise)\b|\bcan't (?:grow|exceed)\b|\bnever more than \d+|\bat most \d+ (?:sessions"
-    r"|entries)",
+    r"|\bcannot (?:grow|exceed|rise)\b|\bcan't (?:grow|exceed)\b|\bnever more than \d+|\bat most \d+ (?:sessions|entries)",
     re.I,
 )
 # Growth that has come to an end.
 ENDED = re.compile(
     r"\b(?:then|until|and then|before|after (?:which|that)|since then|once)\b[^.;]{0,60}\b(?:stopp?ed|stops|stood still"
-    r"|ended|levelled|leveled|flat\w*|plateau\w*|(?:stay(?:s|ed)|held|remain(?:s|ed)) (?:flat|level|constant"
-    r"|there|at|put"
+    r"|ended|levelled|leveled|flat\w*|plateau\w*|(?:stay(?:s|ed)|held|remain(?:s|ed)) (?:flat|level|constant|there|at|put"
     r"|the same|exactly|steady|where)|settled|nothing more|no further)\b"
     r"|\bgrowth (?:stopped|ended|ceased|came to an end)|\bstopp?ed (?:growing|rising|climbing)|\bexpect(?:ing|ed) (?:a"
     r"|to (?:find|see) a) (?:\w+ )?leak|\bit ended\b|\bwarm(?:s|ed|ing)?[- ]?up\b|\bfill(?:s|ed|ing)? up to (?:its"
@@ -402,17 +366,14 @@ ENDED = re.compile(
 NO_FAULT = re.compile(
     r"\bno (?:\w+ ){0,2}(?:fault|culprit|defect|malfunction|incident|problem|failure|anomal\w+|root cause|cause|issue"
     r"|evidence of an? (?:\w+ ){0,2}(?:leak|problem|fault|growth))\b"
-    r"|\bno (?:sign|evidence|trace|hint|indication)s? (?:of|that)\b[^.;]{0,40}\b(?:leak|grow|fault|problem"
-    r"|failure|kill)"
+    r"|\bno (?:sign|evidence|trace|hint|indication)s? (?:of|that)\b[^.;]{0,40}\b(?:leak|grow|fault|problem|failure|kill)"
     r"|\b(?:nothing|not anything) (?:is |was |looks |seems |appears )?(?:wrong|broken|amiss|abnormal|failing|suspicious"
     r"|to fix|leak\w*|grow\w*)\b"
-    r"|\b(?:is|was|looks|seems|appears|were|host|service|machine|everything|currently"
-    r"|found)\b[^.;]{0,20}\b(?:healthy|fine"
+    r"|\b(?:is|was|looks|seems|appears|were|host|service|machine|everything|currently|found)\b[^.;]{0,20}\b(?:healthy|fine"
     r"|in order|normal|at rest|idle and healthy|as designed|normally|properly|as intended|all right)\b"
     r"|\b(?:could|can|did)(?: not|n't) (?:be )?(?:reproduce|confirm|verify|observe|find)d?\b|\bnot reproduced\b"
     r"|\bunable to (?:reproduce|confirm)\b|\bfalse alarm\b"
-    r"|\b(?:cap|limit|bound|eviction)\b[^.;]{0,30}\b(?:works|holds|is set|is in place|in effect|configured and"
-    r"|does its job"
+    r"|\b(?:cap|limit|bound|eviction)\b[^.;]{0,30}\b(?:works|holds|is set|is in place|in effect|configured and|does its job"
     r"|kicks in|is enforced|is working)\b"
     r"|\bkein\w* (?:\w+ ){0,2}(?:fehler|leck|speicherleck|defekt|störung|problem|ursache|schuldige\w*)\b|\b(?:gesund"
     r"|unauffällig|in ordnung|fehlerfrei)\b|\bnicht (?:bestätigen|nachvollziehen|reproduzier\w*|nachstellen)\b"
@@ -423,18 +384,15 @@ NO_FAULT = re.compile(
     r"|\b(?:without|no) (?:a )?(?:fault|defect|finding)s?\b|\bnot reproducible\b|\bhypothesis (?:is )?(?:refuted|dead"
     r"|dropped|in bad shape)|\bno suspects? left\b|\bnothing (?:here )?to (?:treat|repair|fix|do|report|mend)\b"
     r"|\b(?:isn't|is not|wasn't) (?:a |the )?(?:defect|bug|problem|leak|fault|culprit|cause)\b|\btakes? nothing\b"
-    r"|\bnothing leaks\b|\b(?:got|gained|added) (?:0|zero|nothing|nought)\b|\bno action\b|\bno reason to\b"
-    r"|\bdoes its job\b"
+    r"|\bnothing leaks\b|\b(?:got|gained|added) (?:0|zero|nothing|nought)\b|\bno action\b|\bno reason to\b|\bdoes its job\b"
     r"|\b(?:is|are|was|sound|system|service|host) sound\b|\brien à (?:corriger|signaler|réparer)\b|\bestá bien\b"
     r"|\bno hace falta\b|\bthere(?:'s| is) none\b|\bdid(?: not|n't) take any more\b|\bfonctionne (?:normalement"
-    r"|correctement|bien)\b|\bfunciona (?:bien|correctamente|con normalidad)\b|\bläuft (?:normal|sauber"
-    r"|einwandfrei|stabil)\b"
+    r"|correctement|bien)\b|\bfunciona (?:bien|correctamente|con normalidad)\b|\bläuft (?:normal|sauber|einwandfrei|stabil)\b"
     r"|\bde ahí no se movió\b|\bne bougeai?t pas\b|\bno se movió\b",
     re.I,
 )
 NOT_MEMORY = re.compile(
-    r"\b(?:cpu|requests?|traffic|load|disk|i/o|rate|network|connections?|swap|slab|kernel|descriptors?|threads?"
-    r"|clients?"
+    r"\b(?:cpu|requests?|traffic|load|disk|i/o|rate|network|connections?|swap|slab|kernel|descriptors?|threads?|clients?"
     r"|throughput|pid|page cache|cgroups?|misses|inodes?)\b",
     re.I,
 )
@@ -482,14 +440,11 @@ OTHER_INCIDENTS = {
 }
 # Text addressed to the grader and lines of the rubric are not part of a diagnosis.
 TO_THE_GRADER = re.compile(
-    r"\b(?:grader|evaluator|full marks|rubric|(?<![.,\d+-])(?:\d{1,3}|hundred) points(?!\s*(?:/|per|a |higher"
-    r"|lower|more"
+    r"\b(?:grader|evaluator|full marks|rubric|(?<![.,\d+-])(?:\d{1,3}|hundred) points(?!\s*(?:/|per|a |higher|lower|more"
     r"|of load))|award|maximum score|highest (?:score|level|grade))\b"
-    r"|\b(?:ignore|disregard) (?:all |any |the |your )?(?:previous|prior|above|other)? ?instructions?\b"
-    r"|\bsystem (?:prompt"
+    r"|\b(?:ignore|disregard) (?:all |any |the |your )?(?:previous|prior|above|other)? ?instructions?\b|\bsystem (?:prompt"
     r"|message|note)\b"
-    r"|\b(?:memory_growth|root_cause)\s*[:=]\s*\"?(?:measured|explained|\d)|\"total\"|\(\d{1,3}\)\s*:|\((?:20|25"
-    r"|30)\)\s*$"
+    r"|\b(?:memory_growth|root_cause)\s*[:=]\s*\"?(?:measured|explained|\d)|\"total\"|\(\d{1,3}\)\s*:|\((?:20|25|30)\)\s*$"
     r"|\blanguage model\b[^.]{0,40}\b(?:grade|judge|answer|score)",
     re.I,
 )

@@ -86,6 +86,7 @@ def test_a_start_waits_until_systemd_has_forgotten_the_dead_unit(
         return answers.pop(0)
 
     monkeypatch.setattr(units, "run", run)
+    monkeypatch.setattr(units, "show", lambda _names: unit_state("inactive"))
     definition = definitions.default(log_file=str(tmp_path / "log"))
     if tries == 1:
         with pytest.raises(RuntimeError, match="Unknown assignment"):
@@ -94,3 +95,14 @@ def test_a_start_waits_until_systemd_has_forgotten_the_dead_unit(
         units.start(definition, b"")
     assert [command for command, *_rest in commands].count("systemd-run") == tries
     assert commands.count(("systemctl", "daemon-reload")) == tries - 1
+
+
+def test_a_start_leaves_the_file_of_another_running_unit_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(units, "TRANSIENT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(units, "show", lambda _names: unit_state("active", pid=1))
+    monkeypatch.setattr(units, "run", lambda *_command, **_options: (1, "Unit memory-leak.service was already loaded"))
+    monkeypatch.setattr(units, "too_old_systemd", lambda: None)
+    (tmp_path / UNIT).touch()
+    with pytest.raises(RuntimeError, match="already loaded"):
+        units.start(definitions.default(), b"")
+    assert (tmp_path / UNIT).exists()
